@@ -1,0 +1,1 @@
+"""Making and measuring classifiers. scikit-learn lives here, and nothing here is imported while serving."""

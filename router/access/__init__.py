@@ -1,0 +1,1 @@
+"""Who may ask: keys to tenants, and the admin's door."""

@@ -1,0 +1,39 @@
+"""What every exact cache promises. It never raises and never takes longer than its budget: a lost cache is a miss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from router.domain import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """One stored answer.
+
+    body: the plain (not streamed) completion as JSON bytes; streams are assembled to it and replayed from it.
+    model: the policy name of the model that answered. complexity: as judged then. usage: as billed then.
+    stored_at: unix seconds.
+    """
+
+    body: bytes
+    model: str
+    complexity: float | None
+    usage: Usage
+    stored_at: float
+
+
+class Cache(Protocol):
+    """Keys are opaque bytes made by `router.cache.keys.key_for`; they hold the tenant already."""
+
+    async def get(self, key: bytes) -> CachedAnswer | None: ...
+
+    async def put(self, key: bytes, answer: CachedAnswer, ttl_seconds: float) -> None: ...
+
+    @property
+    def state(self) -> str:
+        """`ok`, `off` or `degraded` (its breaker is open), for /readyz."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,232 @@
+"""The nouns of the gateway: frozen values that flow one way, from the request to the ledger.
+
+What the judge says (`Assessment`) comes from `classifiers.contract`; how a policy is written is in `router.policy`.
+Money is in US dollars per million tokens where a price is meant, and in integer nano-dollars where an amount is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from classifiers.contract import Assessment, AskText, ModelCard
+
+__all__ = [
+    "Ask",
+    "Assessment",
+    "AskText",
+    "CacheVerdict",
+    "Caller",
+    "Decision",
+    "ModelSpec",
+    "Outcome",
+    "Price",
+    "RuleTrace",
+    "Timeouts",
+    "Usage",
+    "Verdict",
+]
+
+CacheVerdict = Literal["hit", "miss", "bypass"]
+Provider = Literal["openai", "litellm"]
+OutcomeKind = Literal["ok", "client_closed", "caller_error", "refused", "upstream_error", "gateway_error"]
+Purpose = Literal["chat", "attempt", "audit", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens, and where the figures are from (`policy`, or `litellm 1.2.3`).
+
+    cache_read and cache_write fall back to `input` where None.
+    """
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+    source: str = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. first_token: from the request sent to the first content byte; idle: between two reads."""
+
+    connect: float = 5.0
+    first_token: float = 60.0
+    idle: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One model of the policy, every default already filled in.
+
+    name: its key in the policy. model: the upstream's id. context: tokens in and out together, None if unknown.
+    supports: what is known of tools, json_schema, images; None means not stated (taken as able).
+    """
+
+    name: str
+    tier: str
+    model: str
+    provider: Provider = "openai"
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    context: int | None = None
+    max_output: int | None = None
+    supports: frozenset[str] | None = None
+    private: bool = False
+    region: str | None = None
+    price: Price | None = None
+    timeouts: Timeouts = Timeouts()
+    retries: int = 1
+    max_concurrency: int | None = None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the judge needs to know of this model."""
+        return ModelCard(self.name, self.model, self.tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, after access has looked at the key. key: its name, never the secret."""
+
+    tenant: str = "default"
+    key: str = "none"
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the caller really wants, and what the request needs of whoever answers.
+
+    text: for the judge alone. input_tokens, chars: everything that would leave (system, all turns, tools,
+    arguments). output_tokens: the budget asked for, or the default. private: kinds found (`email`, `card`, ...).
+    """
+
+    text: AskText
+    input_tokens: int
+    output_tokens: int
+    chars: int
+    turns: int
+    tools: int = 0
+    json_schema: bool = False
+    images: int = 0
+    housekeeping: bool = False
+    private: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """What became of one rule: matched or not, and why in words an operator understands."""
+
+    name: str
+    matched: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who answers. rule: the name of the rule, or `pinned`, `default`, `cache`, `degraded`.
+
+    probability: with which chance `model` was chosen, given the ask (1.0 without exploration; None for the cache).
+    """
+
+    plan: str
+    model: str
+    rule: str
+    fallback: tuple[str, ...] = ()
+    expected_cost_usd: float | None = None
+    probability: float | None = 1.0
+    cache: CacheVerdict = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision with everything that explains it. eligible: True, or the reason why not, for each model."""
+
+    decision: Decision
+    eligible: Mapping[str, bool | str]
+    rules: tuple[RuleTrace, ...] = ()
+    expected_cost_usd: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens in disjoint buckets (reasoning is a part of output). estimated: the upstream gave none."""
+
+    uncached_input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def input(self) -> int:
+        """All input tokens, cached or not."""
+        return self.uncached_input + self.cache_read + self.cache_write
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One row of the ledger, filled in as the request goes and handed over exactly once, at its very end.
+
+    Inner calls (failed attempts before a fallback, audits, judge calls) are rows of their own with `parent_id`
+    and a `purpose`; they hold no share of the parent's tokens. Times: `at_unix` in seconds, the rest in ms.
+    Amounts in nano-dollars; None where a price is unknown.
+    """
+
+    request_id: str
+    at_unix: float
+    tenant: str
+    key: str
+    purpose: Purpose = "chat"
+    parent_id: str | None = None
+    caller_request_id: str | None = None
+    conversation: str | None = None
+    route: str | None = None
+    policy: str = ""
+    plan: str = "single"
+    rule: str = ""
+    classifier: str = ""
+    model: str | None = None
+    upstream_model: str | None = None
+    provider: str | None = None
+    tier: str | None = None
+    decided_model: str | None = None
+    probability: float | None = None
+    stream: bool = False
+    status: int = 0
+    outcome: OutcomeKind = "ok"
+    error_code: str | None = None
+    fault: str | None = None
+    finish_reason: str | None = None
+    cache: CacheVerdict = "bypass"
+    attempts: int = 0
+    usage: Usage = Usage()
+    price: Price | None = None
+    cost_nano: int | None = None
+    baseline_model: str | None = None
+    baseline_nano: int | None = None
+    always_small_nano: int | None = None
+    latency_ms: float = 0.0
+    ttft_ms: float | None = None
+    overhead_ms: float = 0.0
+    complexity: float | None = None
+    gain: float | None = None
+    support: float | None = None
+    task: str | None = None
+    language: str | None = None
+    eligible: Mapping[str, bool | str] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    expected_cost_usd: Mapping[str, float | None] = field(default_factory=dict)
+    rules: tuple[RuleTrace, ...] = ()
+    fallback: tuple[str, ...] = ()
+    ask: Mapping[str, Any] = field(default_factory=dict)
+    features: Any = None
+    """NDArray float32 of shape (d,), d <= 512, or None (always None for private asks)."""
+    features_digest: str | None = None
+    request_text: str | None = None
+    response_text: str | None = None

@@ -1,0 +1,1 @@
+"""From the ledger to a new judge: joins `router.ledger` and `classifiers.training`."""

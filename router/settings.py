@@ -1,0 +1,43 @@
+"""What the environment says, read once, typed, explained and frozen. Passed down; never a module global."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable `SIGNALBOX_<NAME>`; flags of `signalbox serve` win over them."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, extra="ignore")
+
+    database_url: str | None = Field(
+        None, description="`sqlite:///FILE` or `postgresql://...`; default SQLite in the data folder."
+    )
+    redis_url: str | None = Field(
+        None, description="`redis://`, `rediss://` or `redis+cluster://`; default none: state stays in the process."
+    )
+    data_dir: Path = Field(Path(".signalbox"), description="Where SQLite and fetched artefacts live.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    policy: Path | None = Field(None, description="Policy file; without it one is built from what is found.")
+    artefact: Path | None = Field(
+        None, description="Artefact folder to judge with; default the registry's current one, else the shipped one."
+    )
+    classifier: str = Field("fast", description="Tier of the judge: `fast` (learned) or `heuristic`.")
+    api_keys: SecretStr | None = Field(None, description="`tenant:key,tenant2:key2`.")
+    keys_file: Path | None = Field(None, description="YAML list of `{name, tenant, sha256, tags}`.")
+    admin_key: SecretStr | None = Field(None, description="Opens the control plane; unset: loopback only.")
+    cache_secret: SecretStr | None = Field(
+        None, description="HMAC secret of cache keys; unset with Redis: made once there."
+    )
+    cache_bytes: int = Field(64 * 1024 * 1024, ge=0, description="Bound of the in-process cache, in bytes.")
+    grace_seconds: float = Field(30.0, ge=0, description="How long running streams may finish after SIGTERM.")
+    log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`.")
+
+    @property
+    def store_url(self) -> str:
+        """The database to use: the one named, else SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'signalbox.sqlite3'}"

@@ -1,0 +1,1 @@
+"""How an answer is fetched from whoever serves a model."""

@@ -1,0 +1,1 @@
+"""Imports point down, each heavy package has one owner, and the front doors are light."""
