@@ -1,0 +1,412 @@
+"""The words the judge knows by heart: what is asked for, in many languages, and words that tell languages apart.
+
+Data and its index, no judgement. An entry is a lower-case word; `stem*` stands for every word that begins with
+those five letters. Scripts that write no spaces (and Korean, whose particles cling) are matched as substrings.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+CONCEPTS: Final[dict[str, str]] = {
+    "greet": """
+        hi hello hey hiya howdy yo greetings morning afternoon evening hola buenos buenas salut bonjour bonsoir
+        coucou hallo moin servus guten ciao salve buongiorno buonasera olá oi bom boa hej hei cześć witaj dzień
+        привет здравствуйте здравствуй добрый привіт вітаю merhaba selam günaydın halo selamat chào xin مرحبا السلام
+        سلام أهلا नमस्ते नमस्कार שלום γεια
+    """,
+    "thanks": """
+        thanks thank thx ty cheers bye goodbye goodnight welcome awesome great cool perfect nice gracias adiós merci
+        revoir danke tschüss grazie arrivederci obrigado obrigada tchau bedankt dank doei dziękuję dzięki спасибо
+        пока дякую teşekkürler sağol tack terima kasih makasih cảm شكرا धन्यवाद शुक्रिया תודה ευχαριστώ lol haha
+    """,
+    "affirm": """
+        yes yeah yep ok okay sure continue proceed go no nope nah si sí vale claro dale oui ouais daccord ja jawohl
+        klar weiter genau sì certo sim tá jasne tak нет да ладно хорошо давай продолжай так гаразд evet tamam hayır
+        devam ya lanjut vâng نعم لا हाँ ठीक כן agree agreed right correct exactly please done
+    """,
+    "translate": """
+        translate translation translated transl tradu* tradú* übersetze übersetz übers* verta* vertal przet* przeł*
+        tłuma* перев* перек* çevir çevirin çevir* terje* dịch ترجم ترجمة अनुवाद תרגם μετάφ* översätt översätta
+        english spanish french german italian portuguese japanese chinese korean russian arabic hindi inglés español
+        francés alemán anglais espagnol allemand englisch französisch spanisch inglese francese inglês francês
+        английский английском французский испанский немецкий англійську ingilizce
+    """,
+    "summarise": """
+        summarise summarize summary tldr recap condense gist resum* résum* resúm* riass* zusammenfassen
+        zusammenfassung fasse zusam* samenvatten samenvatting samen* podsumuj stresz* streść суммируй резюме резюм*
+        кратко підсумуй özetle özet* ringk* rangk* tóm لخص ملخص सारांश סכם sammanfatta sammanfattning
+    """,
+    "rewrite": """
+        rewrite rephrase reword paraphrase proofread typo typos grammar spelling punctuation polish fix correct
+        correction edit shorten shorter lengthen longer simplify formal informal polite friendlier tone reescribe
+        corrige corrija corriger reformule reformuler reformula korrigiere korri* umformulieren formuliere riscrivi
+        correggi reescreva revise herschrijf verbeter popraw przeredaguj исправь перепиши перефразируй сократи
+        короче виправ скороти düzelt kısalt perbaiki singkatkan sửa صحح اختصر सुधारो सुधार छोटा תקן capitalise
+        capitalize lowercase uppercase
+    """,
+    "extract": """
+        extract json csv table bullet bullets bulleted format convert list names dates fields parse lista liste
+        listar elenca elencare extrae extraire extrahiere extra* estrai extraia tabla tableau tabelle tabella tabela
+        извлеки таблица список таблицу витягни çıkar tablo ekstrak daftar tabel استخرج قائمة निकालो सूची
+        alphabetical alphabetically sort count yaml xml markdown column columns rename
+    """,
+    "classify": """
+        classify classification sentiment label categorise categorize category categories positive negative neutral
+        spam intent clasifica clasificar sentimiento classe classer classifie klassifiziere klass* stimmung
+        classifica classifique sentimento sklas* классифицируй тональность класс* класифікуй sınıf* duygu
+        klasifikasi sentimen phân صنف वर्गीकृत genuine true false urgent
+    """,
+    "code": """
+        code function python javascript java typescript rust golang sql regex script bug debug program class method
+        api html css bash shell git docker loop array string variable compile exception stack traceback query react
+        node django pandas numpy código función programa fonction programme funktion programm funzione codice função
+        функцию функция код скрипт программу функцію kod fonksiyon fungsi kode hàm دالة كود कोड फंक्शन def return
+        import const async await endpoint unit test tests refactor refac* json yaml linux kubernetes kafka postgres
+        redis
+    """,
+    "arithmetic": """
+        calculate compute sum add subtract multiply divide plus minus times percent percentage average mean total
+        cost price discount tip interest convert miles km kilometers celsius fahrenheit pounds calcula cuánto
+        cuántos suma calcule combien calculer berechne berec* wieviel wieviele summe calcola quanto quanti quantos
+        bereken hoeveel oblicz ile посчитай сколько вычисли сумма порахуй скільки hesapla kaç toplam hitung berapa
+        tính bao احسب كم गणना कितने कितना square root area perimeter rectangle triangle circle half double dozen
+    """,
+    "maths": """
+        theorem lemma corollary integral derivative equation polynomial matrix eigenvalue eigenvalues eigen*
+        eigenvector manifold topology topol* homotopy homom* isomo* cohomology cohom* algebra algeb* ring field
+        ideal functor categ* hilbert banach lebesgue measure measurable martingale stochastic stoch* convergence
+        converge converges infinite finite prime primes modulo conjecture riemann laplace fourier gradient hessian
+        convex bounded continuous differ* probability random variance distribution expectation teore* théor* satz
+        ableitung integr* matriz matrice уравн* теоре* интег* матри* производн* произ* функционал ma trận teorem
+        olasılık limit series summable combinatorial graph vertex edges chromatic lattice galois abelian sheaf
+        operator spectrum spectral asymptotic asymp* bayesian posterior مبرهنة تكامل مصفوفة प्रमेय समाकलन
+    """,
+    "prove": """
+        prove proof proofs show disprove derive derivation rigorous rigorously demonstrate counterexample demuestra
+        demuéstrame demos* demue* prouve prouver démontre démon* beweise beweis bewei* zeige leite dimostra dimos*
+        demonstre bewijs udowodnij udowo* докажи доказать дока* выведи доведи довед* kanıtla kanıt* ispatla buktikan
+        chứng أثبت برهن सिद्ध הוכח bevisa bound tight lower upper necessary sufficient
+    """,
+    "creative": """
+        poem story haiku song lyrics joke limerick slogan tagline sonnet fairy tale novel character dialogue riddle
+        rhyme pun caption poema cuento historia chiste poème histoire blague conte gedicht geschichte witz märchen
+        poesia storia barzelletta favola história piada verhaal grap wiersz opowi* żart стих стихо* рассказ шутку
+        анекдот сказку вірш історію жарт şiir hikaye hikâye fıkra şaka puisi cerita lelucon thơ قصيدة قصة نكتة कविता
+        कहानी चुटकुला dikt saga skämt
+    """,
+    "advice": """
+        plan recommend recommendation suggest suggestion ideas advice tips should itinerary recipe schedule budget
+        workout gift trip travel menu meal routine goals learn improve career interview planes recomienda consejos
+        receta viaje regalo conseille conseils idées recette voyage cadeau empfiehl tipps ideen rezept reise
+        geschenk consigli idee ricetta viaggio dicas receita viagem presente recept reis porad* pomysł przepis
+        посоветуй идеи рецепт совет поездк* порадь tavsiye öner tarif gezi saran resep liburan gợi نصيحة وصفة सलाह
+        सुझाव रेसिपी
+    """,
+    "explain": """
+        explain describe define meaning means definition understand difference eli5 explica explicame explícame
+        explic* significa expli* décris signifie erkläre erklä* beschreibe bedeutet spiega descrivi explique
+        descreva leg uitleg betekent wyjaśnij wyjaś* opisz znaczy объясни опиши значит поясни açıkla anlat jelaskan
+        giải اشرح समझाओ समझाइए मतलब הסבר förklara
+    """,
+    "analyse": """
+        analyse analyze analysis compare contrast evaluate assess critique review critically investigate examine
+        reconcile interpret implications consequences tradeoffs tradeoff justify argue argument hypothesis diagnose
+        diagnosis root cause quantify estimate model simulate forecast analiza analizar compara evalúa analyser
+        évalue analysiere analy* vergleiche bewerte analizza confronta valuta analise avalie vergelijk analizuj
+        przea* porównaj ocen* проанализируй анали* сравни оцени критич* проаналізуй порівняй karşılaştır analiz
+        değer* bandingkan analisis phân حلل قارن विश्लेषण तुलना נתח analysera jämför
+    """,
+    "build": """
+        design architect architecture implement implementation optimise optimize optim* build develop formulate
+        construct devise engineer migrate migration scalable strategy framework roadmap specification protocol
+        pipeline diseña diseñ* implementa implementar desarrolla conçois conçevoir conce* implémente entwirf entwe*
+        entwickle implementiere progetta sviluppa projete desenvolva implemente ontwerp ontwikkel implementeer
+        zaprojektuj zapro* zaimp* спроектируй спрое* разработай разра* реализуй реали* спроєктуй розроби tasarla
+        gelişt* uygula rancang implementasikan thiết صمم طور नवीकृत डिज़ाइन डिजाइन לתכנן designa utveckla
+    """,
+    "systems": """
+        distributed distr* distri* consensus raft paxos concurrency concurrent concu* lockfree mutex deadlock
+        latency throughput kernel compiler allocator garbage cache coherence sharding shard replication repli*
+        quorum crdt linea* serializable isolation transaction transactions idempotent eventual byzantine vector
+        clock simd cuda gpu tensor transformer attention quantization cryptographic crypt* encryption signature
+        oauth thread threads threadsafe memory race hash btree lsm wal scheduler hypervisor ebpf tcp congestion
+        complexity amortized amort* approximation heuristic распределен* распр* консенсус параллел* concurrente
+        verteilte verteiltes nebenläufig distribué distribuito distribuído rozproszony розпод* dağıtık terdistribusi
+        موزع موزعة
+    """,
+    "science": """
+        quantum entropy thermodynamic thermo* hamiltonian lagrangian relativity schrödinger spin boson fermion
+        renormalization perturbation enzyme kinase receptor pharmacokinetic pharm* differential diagnosis
+        pathophysiology patho* mutation genome crispr protein synthesis stereochemistry catalyst catal* equilibrium
+        econometric econo* endogeneity instrumental heterogeneity monetary fiscal jurisdiction liability statute
+        constitutional gdpr fiduciary tort antitrust derivative hedge volatility arbitrage covenant ifrs
+        epistemology epist* ontology kantian utilitarian phenomenology hermeneutic isotope plasma superconduct*
+        super* spectroscopy cosmology neutrino dirac gauge квант* термо* фарма* эконо* мутац* юрисд* quantique
+        cuántica cuántico quanten* quantistica quântica kuantum kuant* kwant* farma* termo* الكم क्वांटम renal
+        cardiac hepatic sepsis oncology tumor antibiotic contraindicated
+    """,
+    "what": """
+        what who when where which whose capital name qué quién cuándo dónde cuál quel quelle quels quelles qui quand
+        où was wer wann wo welche welcher welches cosa chi quando dove quale qual quem onde wat wie wanneer waar co
+        kto kiedy gdzie jaka jaki jakie что кто когда где какой какая какие що хто коли де який яка ne kim nerede
+        hangi apa siapa kapan mana gì ai đâu ما من متى أين क्या कौन कब कहाँ מה מי vad vem när var
+    """,
+    "why": """
+        why how por porqué cómo pourquoi comment warum wie wieso perché come como waarom hoe dlaczego jak почему как
+        зачем чому як neden niçin nasıl mengapa kenapa bagaimana sao لماذا كيف क्यों कैसे למה איך varför hur
+    """,
+    "constraint": """
+        must exactly least most without only ensure except constraint constraints require requires required subject
+        given assume assuming assumption under satisfy such every unless guarantee guaranteed invariant never cannot
+        debe exactamente sin solo cada doit exactement sans seulement chaque muss genau ohne nur jede deve
+        esattamente senza ogni exatamente sem moet precies zonder musi dokładnie bez каждый должен ровно без только
+        кожен має рівно лише tam yalnızca harus tepat tanpa hanya يجب بدون बिना केवल
+    """,
+    "brief": """
+        short brief briefly simple quick quickly word words sentence easy basic beginner kid child corto breve frase
+        palabra court bref phrase mot kurz einfach satz wort semplice parola curto simples palavra kort simpel zin
+        woord krótko prosto zdanie кратко коротко просто слово слова предложение одним kısa basit kelime cümle
+        singkat sederhana kata ngắn قصير جملة كلمة छोटा सरल वाक्य enkel mening
+    """,
+    "depth": """
+        detailed detail comprehensive thorough rigor formal formally edge cases production failure modes systematic
+        exhaustive nontrivial general generalise generalize optimal asymptotically precise precisely quantitative
+        steps novel robust scale detallado detallada riguroso détaillé détaillée rigoureux détai* ausführlich
+        detailliert streng rigor* dettagliato detalhado detal* gedetailleerd szczegółowo szcze* подробно строго
+        строг* детал* подро* докладно ayrıntılı detaylı terperinci mendalam chi مفصل بالتفصيل विस्तार विस्तृत
+    """,
+    "puzzle": """
+        puzzle riddle logic logical knights knaves liar truth switch switches coins weighing prisoners hats houses
+        deduce infer if then therefore conclude paradox strategy winning game acertijo lógica énigme logique rätsel
+        logik indovinello enigma raadsel zagadka logika загадка логика логич* bulmaca mantık teka لغز पहेली bridge
+        river crossing older younger taller seated left
+    """,
+    "everyday": """
+        weather dinner lunch breakfast birthday dog cat puppy kitten party holiday weekend movie music email message
+        friend mom mum dad wife husband kids coffee tea pasta chicken cake car phone shopping garden plant school
+        homework color colour day today tomorrow name love favourite favorite fun cumpleaños perro gato amigo correo
+        cena anniv* chien chat ami dîner geburtstag hund katze freund abendessen compleanno cane gatto amico
+        aniversário cachorro jantar verjaardag hond kat vriend urodziny pies kot przyjaciel рождения собака кошка
+        друг ужин погода день doğum köpek kedi arkadaş ulang anjing kucing teman sinh عيد كلب صديق जन्मदिन कुत्ता
+        दोस्त mail письмо лист
+    """,
+    "refer": """
+        it that this these those them same again instead above previous last earlier more another else eso esto lo
+        otra otro ça cela ceci autre das dies nochmal anders questo quello altro isso isto outro dat dit nog ander
+        to inny jeszcze raz это этот ещё еще другой снова це ще інший bunu şunu başka tekrar itu ini lagi lain nữa
+        هذا ذلك مرة यह वह फिर और
+    """,
+    "data": """
+        dataset data statistics statistical regression correlation significance sample survey revenue profit
+        quarterly growth forecast kpi churn metric metrics spreadsheet excel chart graph trend datos données daten
+        dati dados данные дані veri البيانات डेटा
+    """,
+    "roleplay": """
+        pretend act imagine roleplay persona assistant expert interviewer teacher tutor pirate shakespeare imagina
+        stell immagina представь уяви hayal bayangkan تخيل कल्पना
+    """,
+}
+"""Whole words and five-letter stems of languages that write spaces."""
+
+SUBSTRINGS: Final[dict[str, str]] = {
+    "greet": """
+        你好 您好 早上好 晚上好 大家好 こんにちは こんばんは おはよう やあ 안녕 반가 สวัสดี
+    """,
+    "thanks": """
+        谢谢 多谢 感谢 再见 ありがと さようなら 감사 고마워 고맙 잘가 ขอบคุณ
+    """,
+    "affirm": """
+        好的 可以 继续 是的 没问题 はい いいえ 続け お願い 네 응 좋아 계속 ใช่ โอเค
+    """,
+    "translate": """
+        翻译 翻譯 译成 英文 英语 法语 日语 翻訳 訳して 訳し 英語 번역 영어로 영어 แปล
+    """,
+    "summarise": """
+        总结 概括 摘要 總結 要約 まとめ 요약 สรุป
+    """,
+    "rewrite": """
+        改写 润色 修改 错别字 语法 简短 更短 缩短 正式 書き直 校正 直して 修正 短く 丁寧 고쳐 수정 다듬 맞춤법 짧게
+        แก้ไข
+    """,
+    "extract": """
+        提取 列出 表格 列表 抽出 一覧 表に リスト 추출 목록 나열 표로
+    """,
+    "classify": """
+        分类 情感 正面 负面 分類 感情 분류 감정 긍정 부정
+    """,
+    "code": """
+        代码 函数 编程 程序 脚本 代碼 コード 関数 プログラム スクリプト 코드 함수 프로그램 스크립트 เขียนโค้ด
+    """,
+    "arithmetic": """
+        计算 多少 加上 乘以 平均 百分 計算 いくら いくつ 足す 割引 계산 얼마 더하기 몇 คำนวณ เท่าไร
+    """,
+    "maths": """
+        定理 积分 微分 矩阵 方程 多项式 特征值 拓扑 概率 素数 收敛 連続 積分 行列 方程式 固有値 確率 収束 정리 적분
+        미분 행렬 방정식 고유값 확률 소수 수렴 ทฤษฎีบท
+    """,
+    "prove": """
+        证明 推导 證明 反例 証明 導出 示せ 증명 유도 반례 พิสูจน์
+    """,
+    "creative": """
+        诗 故事 笑话 小说 俳句 詩 物語 小説 冗談 ジョーク 이야기 농담 소설 แต่งกลอน นิทาน
+    """,
+    "advice": """
+        建议 推荐 计划 食谱 旅行 礼物 おすすめ アドバイス レシピ 計画 추천 조언 계획 여행 레시피 선물 แนะนำ
+    """,
+    "explain": """
+        解释 说明 什么意思 介绍 解釋 説明 教えて とは 意味 설명 알려 뜻 อธิบาย
+    """,
+    "analyse": """
+        分析 比较 评估 对比 批判 权衡 比較 評価 考察 분석 비교 평가 비판 วิเคราะห์ เปรียบเทียบ
+    """,
+    "build": """
+        设计 实现 架构 优化 开发 構築 設計 実装 最適化 開発 설계 구현 최적화 개발 아키텍처 ออกแบบ
+    """,
+    "systems": """
+        分布式 一致性 并发 共识 延迟 编译器 加密 分散 整合性 並行 コンセンサス 暗号 분산 일관성 동시성 합의 암호
+        지연
+    """,
+    "science": """
+        量子 热力学 药代 诊断 计量经济 相对论 基因 宪法 熱力学 相対 薬物 遺伝子 憲法 양자 열역학 유전자 약물 상대성
+        헌법
+    """,
+    "what": """
+        什么 谁 哪里 哪个 何时 首都 何 誰 どこ いつ どの 뭐 무엇 누구 어디 언제 수도 อะไร ใคร ที่ไหน
+    """,
+    "why": """
+        为什么 怎么 如何 なぜ どうして どうやって 왜 어떻게 ทำไม อย่างไร
+    """,
+    "constraint": """
+        必须 至少 不超过 仅 恰好 任意 给定 ただし 必ず 任意の 満たす 以内 반드시 최소 임의의 조건 만족 ต้อง
+    """,
+    "brief": """
+        简单 简短 一句话 一个词 短い 簡単 一言 一文 간단 짧은 한 문장 한마디 สั้น
+    """,
+    "depth": """
+        详细 严格 深入 全面 完整 詳しく 詳細 厳密 徹底 자세 엄밀 상세 심층 ละเอียด
+    """,
+    "puzzle": """
+        谜语 逻辑 推理 なぞなぞ 論理 수수께끼 논리 추리
+    """,
+    "everyday": """
+        天气 生日 晚饭 朋友 邮件 今天 猫 狗 天気 誕生日 夕食 友達 メール 今日 犬 날씨 생일 저녁 친구 이메일 오늘
+        고양이 강아지
+    """,
+    "refer": """
+        这个 那个 再来 上面 刚才 それ これ もう一 さっき 그거 이거 다시 위의
+    """,
+    "data": """
+        数据 统计 回归 データ 統計 回帰 데이터 통계 회귀
+    """,
+    "roleplay": """
+        假设你 扮演 想象 になりきって 想像 가정 역할
+    """,
+}
+"""Scripts without spaces, and Korean."""
+
+FUNCTION_WORDS: Final[dict[str, str]] = {
+    "en": """
+        the of and to is in that it you for on with are this be have from what how can your me my i a please an does
+        do was
+    """,
+    "es": """
+        el la los las de que y en un una por con para es como del se qué cómo mi tu está más al lo sí hola gracias
+    """,
+    "fr": """
+        le la les des de et un une est que pour dans en du je vous ce il au qui sur pas avec mon ma merci bonjour l
+        d j moi
+    """,
+    "de": """
+        der die das und ist ein eine nicht zu den mit für von auf ich du wie was im dem mir es bitte danke einen
+        mich kann
+    """,
+    "it": """
+        il lo gli di che è un una per con non sono come del della mi questo nel al ciao grazie cosa più i ho dei
+    """,
+    "pt": """
+        o os as de que e um uma para com não é em do da no na por como mais você meu minha obrigado obrigada olá
+        isso eu
+    """,
+    "nl": """
+        de het een en van ik is dat op te niet zijn voor met je mijn wat hoe bedankt deze kun naar om aan
+    """,
+    "pl": """
+        i w na z się nie to jest do że jak co dla mi czy po za od o dziękuję proszę oraz który
+    """,
+    "tr": """
+        bir ve bu için ile ne mi mı da de nasıl çok var bana olan teşekkürler merhaba gibi lütfen nedir
+    """,
+    "sv": """
+        och att det en som är på för jag med av inte till hur vad kan mig ett den tack hej du
+    """,
+    "id": """
+        yang dan di ini itu dengan untuk apa saya dari adalah tidak ke dalam bagaimana tolong terima kasih buat
+    """,
+    "vi": """
+        là và của cho một tôi có không được những các này trong với bạn cảm ơn hãy như thế nào về
+    """,
+    "ro": """
+        și este în pe cu nu ce mai care pentru un o la din cum mulțumesc salut sunt să
+    """,
+    "cs": """
+        je se na že jak co pro ale jsem jsou když děkuji ahoj prosím mi v a to který
+    """,
+    "ru": """
+        и в не на что с как по это мне я для из у к но так за от спасибо привет ли он а о
+    """,
+    "uk": """
+        і в не на що з як це мені я для із у та але за від дякую привіт чи до й є мене
+    """,
+}
+"""Votes for a language. A word may vote for several."""
+
+LATIN_MARKS: dict[str, str] = {
+    "ñ¿¡": "es",
+    "ß": "de",
+    "ãõ": "pt",
+    "łęśż": "pl",
+    "ğış": "tr",
+    "åä": "sv",
+    "ơưđạ": "vi",
+    "ěř": "cs",
+}
+"""Letters that few other languages write."""
+
+
+@cache
+def concept_names() -> tuple[str, ...]:
+    """The concepts in the order of their columns."""
+    return tuple(CONCEPTS)
+
+
+@cache
+def word_concepts() -> tuple[dict[str, int], dict[str, int]]:
+    """(word -> concept, five-letter stem -> concept). The first concept that claims a word keeps it."""
+    words: dict[str, int] = {}
+    stems: dict[str, int] = {}
+    for column, entries in enumerate(CONCEPTS.values()):
+        for entry in entries.split():
+            if entry.endswith("*"):
+                stems.setdefault(entry[:5], column)
+            else:
+                words.setdefault(entry, column)
+    return words, stems
+
+
+@cache
+def substring_concepts() -> dict[str, int]:
+    """Substring of one to five characters -> concept."""
+    columns = {name: column for column, name in enumerate(CONCEPTS)}
+    return {entry: columns[name] for name, entries in SUBSTRINGS.items() for entry in entries.split()}
+
+
+@cache
+def language_votes() -> dict[str, tuple[int, ...]]:
+    """Function word -> the languages (as positions in FUNCTION_WORDS) that it speaks for."""
+    votes: dict[str, tuple[int, ...]] = {}
+    for position, entries in enumerate(FUNCTION_WORDS.values()):
+        for word in dict.fromkeys(entries.split()):
+            votes[word] = (*votes.get(word, ()), position)
+    return votes
