@@ -27,6 +27,16 @@ class CachedAnswer:
 class Cache(Protocol):
     """Keys are opaque bytes made by `router.cache.keys.key_for`; they hold the tenant already."""
 
+    @property
+    def secret(self) -> bytes:
+        """For `key_for`. Ask anew for each request: gateways on one Redis agree on it when they first reach it."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether entries leave this process (a private ask may then pass the cache by)."""
+        ...
+
     async def get(self, key: bytes) -> CachedAnswer | None: ...
 
     async def put(self, key: bytes, answer: CachedAnswer, ttl_seconds: float) -> None: ...

@@ -1,0 +1,27 @@
+"""Chooses the cache that the settings ask for."""
+
+from __future__ import annotations
+
+import secrets
+
+from router.cache.contract import Cache
+from router.cache.memory import MemoryCache
+from router.cache.off import NoCache
+from router.settings import Settings
+
+
+async def connect_cache(settings: Settings) -> Cache:
+    """Redis where a URL is set, else in the process, else (`cache_bytes` 0) none.
+
+    Never fails because Redis does: then the cache is passed by until Redis is there. Raises `SettingsError` for a URL
+    that is none.
+    """
+    configured = settings.cache_secret.get_secret_value().encode() if settings.cache_secret else None
+    if settings.redis_url:
+        from router.cache.redis_cache import RedisCache  # redis is not imported where nobody asked for it
+
+        cache = RedisCache(settings.redis_url, configured)
+        await cache.start()
+        return cache
+    secret = configured or secrets.token_bytes(32)
+    return MemoryCache(settings.cache_bytes, secret) if settings.cache_bytes else NoCache(secret)
