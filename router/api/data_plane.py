@@ -1,0 +1,147 @@
+"""The data plane beside chat: models, dry-run decisions, feedback, and the story of one's own requests."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from router.api.chat import chat_request, read_body, read_headers
+from router.body import parse_body
+from router.domain import Caller
+from router.errors import BadRequest, ModelNotFound, NotFound
+from router.gateway import Gateway
+
+routes = APIRouter(tags=["data plane"])
+
+
+class Model(BaseModel):
+    """A name that callers may send as `model`: a route of the policy, or one of its models."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="When the policy was loaded, in unix seconds.")
+    owned_by: str = Field(description="`signalbox-route` or `signalbox-model`.")
+
+
+class ModelList(BaseModel):
+    """OpenAI's list of models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Feedback(BaseModel):
+    """One opinion of one answer. Give `score` or `thumb`."""
+
+    request_id: str = Field(examples=["req_0193c1f2a7b0c5a1f0e2d3c4b5a6"])
+    score: float | None = Field(None, ge=0, le=1, description="Quality, 0 to 1.")
+    thumb: Literal["up", "down"] | None = None
+    comment: str | None = Field(None, max_length=4000)
+    source: Literal["user", "verifier"] = "user"
+
+
+class Accepted(BaseModel):
+    """Feedback was taken."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that answers this request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller behind the request's key. Raises NotAuthenticated."""
+    return gateway_of(request).keys.caller(request.headers.get("authorization"))
+
+
+@routes.get("/v1/models", response_model=ModelList)
+async def list_models(request: Request) -> ModelList:
+    """Routes first, then models."""
+    caller_of(request)
+    return ModelList(data=_models(gateway_of(request)))
+
+
+@routes.get("/v1/models/{name:path}", response_model=Model)
+async def get_model(name: str, request: Request) -> Model:
+    """One route or model by name."""
+    caller_of(request)
+    for model in _models(gateway_of(request)):
+        if model.id == name:
+            return model
+    raise ModelNotFound(f"There is no model or route `{name}` here.", param="model")
+
+
+@routes.post("/v1/route")
+async def route(request: Request) -> JSONResponse:
+    """What would happen to a chat body, and why; nothing is called, cached or recorded."""
+    caller = caller_of(request)
+    headers = read_headers(request.scope)
+    headers.pop("authorization", None)
+    raw = await read_body(headers, request.receive)
+    chat = chat_request(request.scope["request_id"], raw, headers)
+    return JSONResponse(gateway_of(request).pipeline.explain(chat, caller))
+
+
+@routes.post("/v1/feedback", status_code=202, response_model=Accepted)
+async def feedback(request: Request) -> Accepted:
+    """Takes a caller's opinion of one of their own answers, as a label for learning."""
+    caller = caller_of(request)
+    given = read_feedback(await read_body(read_headers(request.scope), request.receive))
+    score = given.score if given.score is not None else float(given.thumb == "up")
+    if not await gateway_of(request).label(caller, given.request_id, given.source, score, given.comment):
+        raise NotFound(f"There is no request `{given.request_id}` of yours.", param="request_id")
+    return Accepted()
+
+
+@routes.get("/v1/decisions/{request_id}")
+async def decision(request_id: str, request: Request) -> JSONResponse:
+    """Why one of the caller's own requests went where it went, and what came of it."""
+    caller = caller_of(request)
+    story = await gateway_of(request).story(request_id, caller.tenant)
+    if story is None:
+        raise NotFound(f"There is no request `{request_id}` of yours.", param="request_id")
+    return JSONResponse(story)
+
+
+def read_feedback(raw: bytes) -> Feedback:
+    """Checks a feedback body. Raises BadRequest with `param`."""
+    values = parse_body(raw).values
+    known = Feedback.model_fields
+    for name in values:
+        if name not in known:
+            raise BadRequest(f"`{name}` is not a part of feedback; known are {', '.join(known)}.", param=name)
+    request_id = values.get("request_id")
+    if not isinstance(request_id, str) or not request_id:
+        raise BadRequest("`request_id` must be the x-request-id of an answer.", param="request_id")
+    score, thumb = values.get("score"), values.get("thumb")
+    if (score is None) == (thumb is None):
+        raise BadRequest("Give either `score` (0 to 1) or `thumb` (up or down).", param="score")
+    if score is not None and (
+        isinstance(score, bool) or not isinstance(score, int | float) or not (math.isfinite(score) and 0 <= score <= 1)
+    ):
+        raise BadRequest("`score` must be a number from 0 to 1.", param="score")
+    if thumb not in (None, "up", "down"):
+        raise BadRequest("`thumb` must be `up` or `down`.", param="thumb")
+    comment = values.get("comment")
+    if comment is not None and (not isinstance(comment, str) or len(comment) > 4000):
+        raise BadRequest("`comment` must be a string of at most 4,000 characters.", param="comment")
+    source = values.get("source") or "user"
+    if source not in ("user", "verifier"):
+        raise BadRequest("`source` must be `user` or `verifier`.", param="source")
+    return Feedback(request_id=request_id, score=score, thumb=thumb, comment=comment, source=source)
+
+
+def _models(gateway: Gateway) -> list[Model]:
+    policy, created = gateway.policy.current, int(gateway.started_unix)
+    named: list[tuple[str, str]] = [(name, "signalbox-route") for name in policy.routes]
+    named += [(name, "signalbox-model") for name in policy.models]
+    return [Model(id=name, created=created, owned_by=owner) for name, owner in named]
+
+

@@ -1,0 +1,90 @@
+"""`signalbox serve`: settings, a policy (given, or built from what is found), and the server around the app."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from router.access.admin import check_exposure
+from router.cli.output import errors_as_exit, note, refuse
+from router.errors import ConfigError, SettingsError
+from router.settings import Settings, read_settings
+
+
+def serve(
+    policy: Annotated[Path | None, typer.Option(help="Policy file; without it one is built from what is found.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = None,
+    workers: Annotated[int, typer.Option(help="Processes; more than one needs Redis.", min=1, max=64)] = 1,
+    insecure: Annotated[bool, typer.Option(help="Listen off loopback without keys.")] = False,
+) -> None:
+    """Run the gateway."""
+    with errors_as_exit(ConfigError):
+        settings = read_settings(policy=policy, host=host, port=port)
+        _check(settings, workers, insecure)
+        settings = _with_policy(settings)
+    _run(settings, workers)
+
+
+def _check(settings: Settings, workers: int, insecure: bool) -> None:
+    check_exposure(
+        settings.host,
+        has_keys=settings.api_keys is not None or settings.keys_file is not None,
+        has_admin_key=settings.admin_key is not None,
+        insecure=insecure,
+    )
+    if workers > 1 and settings.redis_url is None:
+        raise SettingsError("More than one worker needs SIGNALBOX_REDIS_URL, so that they share cache and state.")
+
+
+def _with_policy(settings: Settings) -> Settings:
+    """Settings whose `policy` is a file that loads; one is built and kept in the data folder where none is given."""
+    from router.policy.discover import discover
+    from router.policy.load import load_policy
+
+    if settings.policy is None:
+        found = discover(os.environ)
+        path = settings.data_dir / "policy.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(found.text, "utf-8")
+        note("No policy was given; this one was built from what was found:")
+        for where in found.found:
+            note(f"  - {where}")
+        note(f"It is kept in {path}; save it elsewhere to change it, and pass it with --policy.\n")
+        note(found.text)
+        settings = settings.model_copy(update={"policy": path})
+    assert settings.policy is not None
+    load_policy(settings.policy, os.environ)
+    return settings
+
+
+def _run(settings: Settings, workers: int) -> None:
+    import uvicorn
+
+    from router.telemetry import set_up_logging
+
+    set_up_logging(settings.log_level)
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_graceful_shutdown": max(1, round(settings.grace_seconds)),
+    }
+    if workers == 1:
+        from router.app import create_app
+
+        try:
+            uvicorn.run(create_app(settings), **options)
+        except OSError as error:
+            refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        return
+    os.environ.update(settings.as_environment())
+    uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)

@@ -1,0 +1,196 @@
+"""The ledger row of one request while it is being filled in: who asked, what was decided, what it cost.
+
+The pipeline tells it what happens; at the end `close` turns it into outcomes (the request's own row, and one for
+each upstream call that failed) with prices of the moment applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from classifiers.contract import Assessment
+from router.ask import describe_ask
+from router.body import Body
+from router.domain import Ask, CacheVerdict, Caller, ModelSpec, Outcome, OutcomeKind, Usage, Verdict
+from router.errors import RequestError
+from router.plans.contract import FailedAttempt, Work
+from router.policy.compiled import Policy, Route
+from router.prices import cost_nano
+
+_KIND_BY_FAULT: Mapping[str, OutcomeKind] = {
+    "caller": "caller_error",
+    "policy": "refused",
+    "upstream": "upstream_error",
+    "gateway": "gateway_error",
+}
+
+
+class Entry:
+    """One open row. Times are taken from `time.perf_counter()`, in seconds; `received` is when the body was whole."""
+
+    def __init__(self, request_id: str, caller: Caller, received: float, *, stream: bool = False):
+        self.row = Outcome(request_id, time.time(), caller.tenant, caller.key, stream=stream)
+        self.upstream_seconds = 0.0
+        self._received = received
+        self._policy: Policy | None = None
+        self._ask: Ask | None = None
+        self._served: ModelSpec | None = None
+        self._baseline: ModelSpec | None = None
+        self._failed: list[FailedAttempt] = []
+        self.keeps_text = False
+
+    def asked(self, policy: Policy, target: Route | ModelSpec, ask: Ask) -> None:
+        """The request was understood: which policy and route it falls under, and what it asks."""
+        row, self._policy, self._ask = self.row, policy, ask
+        row.policy = policy.label
+        self.keeps_text = policy.log_text == "full" and not ask.private
+        if isinstance(target, Route):
+            row.route = target.name
+            self._baseline = policy.models.get(target.baseline) if target.baseline else None
+        row.ask = describe_ask(ask, "unknown", "und")
+
+    def decided(self, ask: Ask, assessment: Assessment, features_digest: str | None, verdict: Verdict) -> None:
+        """Who should answer, and all that led there. Features of private asks are not kept."""
+        row, decision = self.row, verdict.decision
+        row.plan, row.rule, row.decided_model = decision.plan, decision.rule, decision.model
+        row.probability, row.fallback = decision.probability, decision.fallback
+        row.complexity, row.gain, row.support = assessment.complexity, assessment.gain, assessment.support
+        row.task, row.language, row.quality = assessment.task, assessment.language, assessment.quality
+        row.classifier = assessment.classifier
+        row.eligible, row.rules = verdict.eligible, verdict.rules
+        row.expected_cost_usd = verdict.expected_cost_usd
+        row.ask = describe_ask(ask, assessment.task, assessment.language)
+        if not ask.private and assessment.features is not None:
+            row.features, row.features_digest = assessment.features, features_digest
+
+    def called(self, work: Work) -> None:
+        """How reaching upstream went, whether or not somebody answered.
+
+        A call that the caller's leaving cut short counts as served: its prompt is taken as billed.
+        """
+        self._failed = work.failed
+        self.upstream_seconds += work.upstream_seconds
+        self.row.attempts = len(work.failed)
+        if work.calling is not None:
+            self.served_by(work.calling)
+            self.billed(None, 0)
+
+    def served_by(self, model: ModelSpec, *, from_cache: bool = False) -> None:
+        """Who answers."""
+        self._served, row = model, self.row
+        row.model, row.upstream_model, row.provider, row.tier = model.name, model.model, model.provider, model.tier
+        row.price = model.price
+        if not from_cache:
+            row.attempts += 1
+
+    def cached(self, verdict: CacheVerdict) -> None:
+        """What the cache said."""
+        self.row.cache = verdict
+
+    def began(self, status: int) -> None:
+        """The answer's status is decided and its head is about to go out."""
+        self.row.status = status
+        self.row.overhead_ms = self.overhead_ms()
+
+    def first_byte(self) -> None:
+        """The first content byte went out."""
+        if self.row.ttft_ms is None:
+            self.row.ttft_ms = (time.perf_counter() - self._received) * 1000
+
+    def overhead_ms(self) -> float:
+        """Milliseconds since the request came in, less those spent waiting for an upstream."""
+        return max(0.0, (time.perf_counter() - self._received - self.upstream_seconds) * 1000)
+
+    def billed(self, usage: Usage | None, output_tokens_seen: int) -> None:
+        """What the upstream counted; where it counted nothing, an estimate that is marked as one."""
+        if usage is None:
+            input_tokens = self._ask.input_tokens if self._ask else 0
+            usage = Usage(uncached_input=input_tokens, output=output_tokens_seen, estimated=True)
+        self.row.usage = usage
+        self.row.cost_nano = None if self._served is None else cost_nano(usage, self._served.price)
+
+    def failed(self, error: RequestError) -> None:
+        """The journey ended in an error."""
+        self.row.status = self.row.status or error.status
+        self.row.outcome = _KIND_BY_FAULT[error.fault]
+        self.row.error_code, self.row.fault = error.code, error.fault
+
+    def left(self) -> None:
+        """The caller went away."""
+        self.row.outcome, self.row.status = "client_closed", self.row.status or 499
+
+    def keep_text(self, request_text: str, response_text: str | None) -> None:
+        """Keeps the texts; only called where the policy says so."""
+        self.row.request_text, self.row.response_text = request_text, response_text
+
+    def close(self) -> list[Outcome]:
+        """The finished rows: the request's own first, then its failed upstream calls."""
+        row = self.row
+        row.latency_ms = (time.perf_counter() - self._received) * 1000
+        if not row.status:
+            row.status = 500
+        if row.cache == "hit" or self._served is None or not row.usage.input + row.usage.output:
+            row.cost_nano = 0
+        self._compare()
+        return [row, *(self._attempt(number, attempt) for number, attempt in enumerate(self._failed, start=1))]
+
+    def _compare(self) -> None:
+        """What the same tokens would have cost at the baseline, and at the cheapest small model; errors cost 0."""
+        row, policy = self.row, self._policy
+        if policy is None or self._served is None or not row.usage.input + row.usage.output:
+            row.baseline_nano = row.always_small_nano = 0
+            return
+        baseline = self._baseline or self._served
+        row.baseline_model = baseline.name
+        row.baseline_nano = cost_nano(row.usage, baseline.price)
+        row.always_small_nano = cost_nano(row.usage, (policy.cheapest_small or self._served).price)
+
+    def _attempt(self, number: int, attempt: FailedAttempt) -> Outcome:
+        row, model, error = self.row, attempt.model, attempt.error
+        return Outcome(
+            f"{row.request_id}.{number}",
+            attempt.at_unix,
+            row.tenant,
+            row.key,
+            purpose="attempt",
+            parent_id=row.request_id,
+            route=row.route,
+            policy=row.policy,
+            plan=row.plan,
+            rule=row.rule,
+            model=model.name,
+            upstream_model=model.model,
+            provider=model.provider,
+            tier=model.tier,
+            stream=row.stream,
+            status=error.status,
+            outcome="upstream_error",
+            error_code=error.code,
+            fault=error.fault,
+            attempts=1,
+            cost_nano=0,
+            baseline_nano=0,
+            always_small_nano=0,
+            latency_ms=attempt.seconds * 1000,
+            overhead_ms=0.0,
+        )
+
+
+def conversation_of(body: Body, headers: Mapping[str, str], tenant: str) -> str:
+    """The conversation a request belongs to: as named by the caller, else a fingerprint of how it began."""
+    named = headers.get("x-signalbox-conversation")
+    metadata = body.values.get("metadata")
+    if named is None and isinstance(metadata, dict):
+        named = metadata.get("conversation_id")
+    if isinstance(named, str) and named:
+        return named[:128]
+    beginning: list[Any] = []
+    for message in body.values["messages"]:
+        beginning.append(message.get("content"))
+        if message.get("role") == "user":
+            break
+    text = repr((tenant, beginning)).encode("utf-8", "replace")
+    return "fp_" + hashlib.blake2b(text, digest_size=12).hexdigest()

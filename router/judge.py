@@ -1,0 +1,77 @@
+"""Asks the classifier, and stands in for it when it fails: a judge in trouble answers "unsure", never an error."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from classifiers.contract import Assessment, AskText, Classifier, ModelCard
+
+log = logging.getLogger(__name__)
+
+SLOW_SECONDS = 0.05
+TRIES_BEFORE_REST = 3
+REST_SECONDS = 10.0
+
+
+class Judge:
+    """A classifier behind a guard. `classifier` may be exchanged at any time by one assignment.
+
+    An assessment that raises, is not finite or came slowly counts against it; after three in a row it rests for ten
+    seconds, so that a slow classifier costs the event loop three asks and not all of them.
+    """
+
+    def __init__(self, classifier: Classifier, clock: Callable[[], float] = time.monotonic):
+        self.classifier = classifier
+        self.failures = 0
+        self._clock = clock
+        self._in_a_row = 0
+        self._rests_until = -math.inf
+
+    @property
+    def state(self) -> str:
+        """The classifier's name, with `(resting)` after it while it is not asked."""
+        return self.classifier.name + (" (resting)" if self._clock() < self._rests_until else "")
+
+    def assess(self, ask: AskText, models: Sequence[ModelCard]) -> Assessment | None:
+        """The classifier's assessment, or None where it has none to give."""
+        started = self._clock()
+        if started < self._rests_until:
+            return None
+        classifier = self.classifier
+        try:
+            assessment = classifier.assess(ask, models)
+            sound = _is_sound(assessment)
+        except Exception:
+            log.exception("classifier %s failed", classifier.name)
+            self._failed()
+            return None
+        if not sound:
+            log.error("classifier %s answered with a number that is not finite", classifier.name)
+            self._failed()
+            return None
+        if self._clock() - started > SLOW_SECONDS:
+            self._failed()
+        else:
+            self._in_a_row = 0
+        return assessment
+
+    def _failed(self) -> None:
+        self.failures += 1
+        self._in_a_row += 1
+        if self._in_a_row >= TRIES_BEFORE_REST:
+            self._in_a_row = 0
+            self._rests_until = self._clock() + REST_SECONDS
+            log.warning("classifier %s rests for %.0f s", self.classifier.name, REST_SECONDS)
+
+
+def unsure(models: Sequence[ModelCard]) -> Assessment:
+    """What is assumed where nobody judged: everything is as likely as not, and nothing supports it."""
+    return Assessment(0.5, {model.name: 0.5 for model in models}, 0.0, 0.0, "unknown", "und", "unsure")
+
+
+def _is_sound(assessment: Assessment) -> bool:
+    total = assessment.complexity + assessment.gain + assessment.support + sum(assessment.quality.values())
+    return math.isfinite(total)

@@ -1,0 +1,300 @@
+"""The journey of one request, top to bottom: ask, cache, judge, policy, plan, relay, ledger.
+
+Each step is a call into the room that owns it. Whatever way the journey ends (answered, refused, broken off, caller
+gone), the recorder hears of it exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from classifiers.contract import Assessment
+from router.ask import read_ask
+from router.body import Body
+from router.cache.contract import Cache, CachedAnswer
+from router.cache.forms import assemble, replay, storable
+from router.cache.shelf import Shelf, shelf_for, stored
+from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
+from router.entry import Entry, conversation_of
+from router.errors import InternalError, RequestError, UpstreamBroken, UpstreamError
+from router.judge import Judge, unsure
+from router.plans.contract import Plan, Served, Work
+from router.policy.compiled import Facts, Policy, Route
+from router.policy.decide import decide, resolve
+from router.policy.explain import explanation
+from router.upstream.health import Health
+from router.upstream.sse import StreamTap, error_event, read_plain
+
+log = logging.getLogger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
+
+COLLECT_BYTES = 4 * 1024 * 1024
+"""Streams longer than this are relayed but neither cached nor kept as text."""
+
+_HEADERS_UPSTREAM = ("openai-beta", "anthropic-beta")
+"""The only headers of the caller that go on to an upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat request as the edge understood it. received: `time.perf_counter()` when the body was whole.
+
+    wants_usage: whether the caller asked for the usage chunk of a stream.
+    """
+
+    request_id: str
+    body: Body
+    model: str
+    stream: bool
+    wants_usage: bool
+    headers: Mapping[str, str]
+    received: float
+
+
+class Wire(Protocol):
+    """The way back to the caller. Nothing may be written after `end`."""
+
+    async def start(self, status: int, headers: Headers) -> None: ...
+
+    async def write(self, chunk: bytes) -> None: ...
+
+    async def end(self, chunk: bytes = b"") -> None: ...
+
+    async def fail(self, error: RequestError, headers: Headers) -> None:
+        """Answers with the error where nothing was sent yet."""
+        ...
+
+    def watch(self) -> None:
+        """From now on the journey is cancelled when the caller leaves."""
+        ...
+
+
+class Pipeline:
+    """The way every chat request goes. All parts are passed in; `policy` is read once a request and then kept."""
+
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        judge: Judge,
+        cache: Cache,
+        plans: Mapping[str, Plan],
+        health: Health,
+        record: Callable[[Outcome], None],
+    ):
+        self._policy = policy
+        self._judge = judge
+        self._cache = cache
+        self._plans = plans
+        self._health = health
+        self._record = record
+
+    async def chat(self, request: ChatRequest, caller: Caller, wire: Wire) -> None:
+        """Answers one chat request over `wire`. Only a cancellation comes out as an exception."""
+        entry = Entry(request.request_id, caller, request.received, stream=request.stream)
+        entry.row.caller_request_id = request.headers.get("x-request-id", "")[:128] or None
+        entry.row.conversation = conversation_of(request.body, request.headers, caller.tenant)
+        try:
+            policy = self._policy()
+            target = resolve(policy, request.model)
+            ask = read_ask(request.body.values, policy.scanner)
+            entry.asked(policy, target, ask)
+
+            shelf = shelf_for(
+                self._cache,
+                tenant=caller.tenant,
+                policy=policy,
+                target=target,
+                ask=ask,
+                values=request.body.values,
+                cache_control=request.headers.get("cache-control"),
+            )
+            if (found := await shelf.find()) is not None and found.model in policy.models:
+                return await self._serve_stored(found, policy.models[found.model], request, entry, wire)
+            entry.cached(shelf.verdict)
+
+            assessment, verdict = self._decide(policy, target, ask, request, caller)
+            entry.decided(ask, assessment, self._judge.classifier.features_digest, verdict)
+
+            wire.watch()
+            work = Work(
+                request.request_id,
+                request.body,
+                request.stream,
+                {name: request.headers[name] for name in _HEADERS_UPSTREAM if name in request.headers},
+                verdict.decision,
+                policy.models,
+            )
+            try:
+                served = await self._plans[verdict.decision.plan](work)
+            finally:
+                entry.called(work)
+            entry.served_by(served.model)
+            try:
+                if served.answer.status != 200:
+                    await self._pass_through(served, entry, wire)
+                elif request.stream:
+                    await self._relay_stream(served, request, shelf, entry, wire)
+                else:
+                    await self._relay_plain(served, request, shelf, entry, wire)
+            finally:
+                await served.answer.aclose()
+        except RequestError as error:
+            entry.failed(error)
+            await wire.fail(error, self._headers(entry))
+        except asyncio.CancelledError:
+            entry.left()
+            raise
+        except Exception:
+            log.exception("request %s broke the gateway", request.request_id)
+            failure = InternalError("The gateway failed; its log has the reason under this request's id.")
+            entry.failed(failure)
+            await wire.fail(failure, self._headers(entry))
+        finally:
+            for row in entry.close():
+                self._record(row)
+
+    def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
+        """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""
+        policy = self._policy()
+        target = resolve(policy, request.model)
+        ask = read_ask(request.body.values, policy.scanner)
+        assessment, verdict = self._decide(policy, target, ask, request, caller)
+        route = target.name if isinstance(target, Route) else None
+        return explanation(request.request_id, policy, route, ask, assessment, verdict)
+
+    def _decide(
+        self, policy: Policy, target: Route | ModelSpec, ask: Ask, request: ChatRequest, caller: Caller
+    ) -> tuple[Assessment, Verdict]:
+        """Judge, then policy. Where nobody could judge, rules are passed over and the default serves."""
+        assessment = self._judge.assess(ask.text, policy.cards)
+        facts = Facts(
+            tenant=caller.tenant,
+            key_tags=caller.tags,
+            headers=request.headers,
+            metadata=request.body.values.get("metadata") or {},
+            at=datetime.now(UTC),
+            unhealthy=self._health.unavailable(),
+        )
+        if assessment is not None:
+            return assessment, decide(policy, target, ask, assessment, facts)
+        assessment = unsure(policy.cards)
+        if isinstance(target, Route):
+            target = replace(target, rules=())
+        verdict = decide(policy, target, ask, assessment, facts)
+        return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
+
+    async def _serve_stored(
+        self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire
+    ) -> None:
+        """Answers out of the cache, in the form the caller asked for."""
+        row = entry.row
+        row.rule, row.probability, row.complexity = "cache", None, found.complexity
+        entry.cached("hit")
+        entry.served_by(model, from_cache=True)
+        entry.billed(found.usage, 0)
+        body = replay(found.body, include_usage=request.wants_usage) if request.stream else found.body
+        entry.began(200)
+        headers = self._headers(entry)
+        headers.append((b"content-type", b"text/event-stream" if request.stream else b"application/json"))
+        if not request.stream:
+            headers += [(b"content-length", b"%d" % len(body)), (b"x-signalbox-cost-usd", b"0")]
+        await wire.start(200, headers)
+        entry.first_byte()
+        await wire.end(body)
+
+    async def _pass_through(self, served: Served, entry: Entry, wire: Wire) -> None:
+        """An upstream's 400, 404 or 422 is the caller's to read, unchanged."""
+        body = b"".join([chunk async for chunk in served.answer.chunks()])
+        entry.began(served.answer.status)
+        entry.row.outcome, entry.row.fault = "caller_error", "caller"
+        headers = [*self._headers(entry), *_passed_on(served), (b"x-signalbox-fault", b"caller")]
+        await wire.start(served.answer.status, headers)
+        await wire.end(body)
+
+    async def _relay_plain(
+        self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire
+    ) -> None:
+        """Relays a whole completion as it came, and says what it cost."""
+        body = b"".join([chunk async for chunk in served.answer.chunks()])
+        seen = read_plain(body)
+        entry.billed(seen.usage, seen.output_tokens_estimate)
+        entry.row.finish_reason = seen.finish_reason
+        if entry.keeps_text:
+            entry.keep_text(request.body.text, body.decode("utf-8", "replace"))
+        entry.began(200)
+        headers = [*self._headers(entry), *_passed_on(served), (b"content-length", b"%d" % len(body))]
+        if entry.row.cost_nano is not None:
+            headers.append((b"x-signalbox-cost-usd", _dollars(entry.row.cost_nano)))
+        await wire.start(200, headers)
+        entry.first_byte()
+        await wire.end(body)
+        if shelf.key is not None and storable(body, 200):
+            await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
+
+    async def _relay_stream(
+        self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire
+    ) -> None:
+        """Relays a stream chunk by chunk; what the caller did not ask for (usage) is taken out on the way."""
+        collects = shelf.key is not None or entry.keeps_text
+        tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
+        entry.began(200)
+        await wire.start(200, [*self._headers(entry), *_passed_on(served)])
+        try:
+            async for chunk in served.answer.chunks():
+                if out := tap.feed(chunk):
+                    entry.first_byte()
+                    await wire.write(out)
+            await wire.end(tap.finish())
+        except UpstreamError as error:
+            entry.failed(error)
+            await wire.end(error_event(error.body()))
+        finally:
+            entry.billed(tap.usage, tap.output_tokens_estimate)
+            entry.row.finish_reason = tap.finish_reason
+            if entry.keeps_text:
+                entry.keep_text(request.body.text, tap.collected and tap.collected.decode("utf-8", "replace"))
+        if tap.error is not None and entry.row.outcome == "ok":
+            entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
+        if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
+            body = assemble(tap.collected)
+            if body is not None and storable(body, 200):
+                await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
+
+    def _headers(self, entry: Entry) -> Headers:
+        """The `x-signalbox-*` headers that say who answered and why, as far as that is known."""
+        row = entry.row
+        headers = [
+            (b"x-signalbox-cache", row.cache.encode()),
+            (b"x-signalbox-overhead-ms", b"%.3f" % (row.overhead_ms or entry.overhead_ms())),
+        ]
+        if row.policy:
+            headers.append((b"x-signalbox-policy", _header(row.policy)))
+        if row.route:
+            headers.append((b"x-signalbox-route", _header(row.route)))
+        if row.model:
+            headers.append((b"x-signalbox-model", _header(row.model)))
+        if row.rule:
+            headers.append((b"x-signalbox-rule", _header(row.rule)))
+        if row.complexity is not None:
+            headers.append((b"x-signalbox-complexity", b"%.3f" % row.complexity))
+        return headers
+
+
+def _passed_on(served: Served) -> Headers:
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in served.answer.headers.items()]
+
+
+def _header(text: str) -> bytes:
+    """A name as a header value; what headers cannot hold becomes `?`."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()
+
+
+def _dollars(nano: int) -> bytes:
+    return f"{nano / 1e9:.9f}".encode()

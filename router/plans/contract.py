@@ -1,0 +1,54 @@
+"""What a plan is given and what it gives back. The pipeline hands a request over and relays whatever comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from router.body import Body
+from router.domain import Decision, ModelSpec
+from router.errors import UpstreamError
+from router.upstream.contract import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One upstream call that brought nothing: a ledger row of its own under the request."""
+
+    model: ModelSpec
+    error: UpstreamError
+    at_unix: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Work:
+    """One decided request. What stands below `models` is filled in by whoever calls upstream.
+
+    calling: the model a call is open to that has not answered yet; still set when the caller left meanwhile.
+    """
+
+    request_id: str
+    body: Body
+    stream: bool
+    headers: Mapping[str, str]
+    decision: Decision
+    models: Mapping[str, ModelSpec]
+    failed: list[FailedAttempt] = field(default_factory=list)
+    upstream_seconds: float = 0.0
+    calling: ModelSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The model that answers, and its answer, not yet read."""
+
+    model: ModelSpec
+    answer: Answer
+
+
+class Plan(Protocol):
+    """Carries a decision out. Raises the last UpstreamError where every model of the decision failed."""
+
+    async def __call__(self, work: Work) -> Served: ...
