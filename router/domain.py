@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from classifiers.contract import Assessment, AskText, ModelCard
+from classifiers.contract import AskText, Assessment, ModelCard
 
 __all__ = [
     "Ask",
-    "Assessment",
     "AskText",
+    "Assessment",
     "CacheVerdict",
     "Caller",
     "Decision",

@@ -10,12 +10,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.cache.contract import Cache
-from router.domain import Caller
 from router.judge import Judge
 from router.ledger.contract import Store
 from router.ledger.recorder import Recorder

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from classifiers.contract import Assessment, AskText, Classifier, ModelCard
+from classifiers.contract import AskText, Assessment, Classifier, ModelCard
 
 log = logging.getLogger(__name__)
 

@@ -218,9 +218,7 @@ class Pipeline:
         await wire.start(served.answer.status, headers)
         await wire.end(body)
 
-    async def _relay_plain(
-        self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire
-    ) -> None:
+    async def _relay_plain(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
         """Relays a whole completion as it came, and says what it cost."""
         body = b"".join([chunk async for chunk in served.answer.chunks()])
         seen = read_plain(body)
@@ -238,9 +236,7 @@ class Pipeline:
         if shelf.key is not None and storable(body, 200):
             await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
 
-    async def _relay_stream(
-        self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire
-    ) -> None:
+    async def _relay_stream(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
         """Relays a stream chunk by chunk; what the caller did not ask for (usage) is taken out on the way."""
         collects = shelf.key is not None or entry.keeps_text
         tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
@@ -288,7 +284,9 @@ class Pipeline:
 
 
 def _passed_on(served: Served) -> Headers:
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in served.answer.headers.items()]
+    """The upstream's headers that its contract lets through."""
+    headers = served.answer.headers
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
 
 
 def _header(text: str) -> bytes:

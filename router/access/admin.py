@@ -72,11 +72,8 @@ def check_exposure(host: str, *, has_keys: bool, has_admin_key: bool, insecure: 
     """Refuses to listen off loopback without keys: whoever reaches the port could spend the operator's money."""
     if insecure or _is_loopback(host) or host == "localhost" or (has_keys and has_admin_key):
         return
-    missing = [
-        name
-        for name, there in (("SIGNALBOX_API_KEYS or SIGNALBOX_KEYS_FILE", has_keys), ("SIGNALBOX_ADMIN_KEY", has_admin_key))
-        if not there
-    ]
+    needed = {"SIGNALBOX_API_KEYS or SIGNALBOX_KEYS_FILE": has_keys, "SIGNALBOX_ADMIN_KEY": has_admin_key}
+    missing = [name for name, there in needed.items() if not there]
     raise SettingsError(
         f"Listening on {host} lets others reach the gateway: set {' and '.join(missing)}, or pass --insecure."
     )

@@ -194,5 +194,3 @@ def _check_messages(messages: Any) -> None:
             raise BadRequest(f"`{where}.content` must be a string or a list of parts.", param=f"{where}.content")
         if isinstance(content, list) and not all(isinstance(part, dict) for part in content):
             raise BadRequest(f"`{where}.content` must hold objects.", param=f"{where}.content")
-
-

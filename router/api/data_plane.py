@@ -143,5 +143,3 @@ def _models(gateway: Gateway) -> list[Model]:
     named: list[tuple[str, str]] = [(name, "signalbox-route") for name in policy.routes]
     named += [(name, "signalbox-model") for name in policy.models]
     return [Model(id=name, created=created, owned_by=owner) for name, owner in named]
-
-

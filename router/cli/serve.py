@@ -15,7 +15,9 @@ from router.settings import Settings, read_settings
 
 
 def serve(
-    policy: Annotated[Path | None, typer.Option(help="Policy file; without it one is built from what is found.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Policy file; one is built where none is given.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = None,
     workers: Annotated[int, typer.Option(help="Processes; more than one needs Redis.", min=1, max=64)] = 1,
