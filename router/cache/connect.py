@@ -16,7 +16,8 @@ async def connect_cache(settings: Settings) -> Cache:
     Never fails because Redis does: then the cache is passed by until Redis is there. Raises `SettingsError` for a URL
     that is none.
     """
-    configured = settings.cache_secret.get_secret_value().encode() if settings.cache_secret else None
+    written = settings.cache_secret.get_secret_value() if settings.cache_secret else ""
+    configured = written.encode() or None  # set but empty, as compose files leave it, is unset
     if settings.redis_url:
         from router.cache.redis_cache import RedisCache  # redis is not imported where nobody asked for it
 

@@ -113,11 +113,12 @@ def _deltas(message: dict[str, Any], logprobs: Any) -> Iterator[tuple[dict[str, 
 def _data(events: bytes) -> Iterator[bytes]:
     """The data of each event; comments are passed over, named events are errors of some kind and not understood."""
     pieces: list[bytes] = []
-    for line in _LINE_END.split(events.removeprefix(b"\xef\xbb\xbf")):
+    events = events.removeprefix(b"\xef\xbb\xbf")
+    for line in _LINE_END.split(events) if b"\r" in events else events.split(b"\n"):
         if not line:
             if pieces:
-                yield b"\n".join(pieces)
-            pieces = []
+                yield pieces[0] if len(pieces) == 1 else b"\n".join(pieces)
+                pieces = []
             continue
         name, _, value = line.partition(b":")
         if name == b"data":
@@ -157,13 +158,11 @@ def _assembled(events: bytes) -> dict[str, Any]:
     spoken = _Spoken()
     usage: Any = None
     for chunk in _chunks(events):
-        for name in _STATED_ONCE:
-            if chunk.get(name) and name not in top:
-                top[name] = chunk[name]
+        if len(top) < len(_STATED_ONCE):
+            top |= {name: chunk[name] for name in _STATED_ONCE if chunk.get(name) and name not in top}
         usage = chunk.get("usage") or usage
-        for name, value in chunk.items():
-            if name not in _FRAMING:
-                _agree(beside, name, value)
+        for name in [name for name in chunk if name not in _FRAMING]:
+            _agree(beside, name, chunk[name])
         match chunk.get("choices"):
             case []:
                 pass

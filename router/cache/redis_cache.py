@@ -27,6 +27,7 @@ _START_SECONDS = 0.5
 _PROBE_SECONDS = 1.0
 _WRITE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
+_RELAPSE_WITHIN_SECONDS, _LONGEST_REST_SECONDS = 10.0, 30.0
 _CLOSE_SECONDS = 0.5
 _AGREE_EVERY_SECONDS = 30.0
 _MOST_WAITING = 512
@@ -59,6 +60,8 @@ class RedisCache:
         self._slots = asyncio.Semaphore(MOST_CONNECTIONS - 4)
         self._patience = Patience()
         self._usable = False
+        self._back_at = float("-inf")
+        self._rest = _FIRST_PAUSE_SECONDS
         self._writes_refused = False
         self._closed = False
         self._waiting: dict[bytes, _Write] = {}
@@ -90,6 +93,11 @@ class RedisCache:
     def state(self) -> str:
         """`ok`, or `degraded` while Redis is passed by. One that is full or read-only is `ok`: it can still be read."""
         return "ok" if self._usable else "degraded"
+
+    @property
+    def waiting(self) -> int:
+        """How many puts are not written yet."""
+        return len(self._waiting)
 
     async def get(self, key: bytes) -> CachedAnswer | None:
         """One GET, within what is left of the patience."""
@@ -172,6 +180,9 @@ class RedisCache:
         if self._usable or self._probe is None:
             self.trips += 1
             log.warning("cache: Redis at %s is passed by: %s", self._where, _reason(error))
+            # A Redis that fails soon after its probe went well (one node of a cluster, say) is left alone ever longer.
+            relapsed = time.monotonic() - self._back_at < _RELAPSE_WITHIN_SECONDS
+            self._rest = min(2 * self._rest, _LONGEST_REST_SECONDS) if relapsed else _FIRST_PAUSE_SECONDS
         self._usable = False
         self.dropped += len(self._waiting)
         self._waiting.clear()
@@ -183,11 +194,11 @@ class RedisCache:
             self._probe = asyncio.create_task(self._mend())
 
     async def _mend(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pause = self._rest
         while True:
             await self._let_go()
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = max(self._rest, min(2 * pause, _LONGEST_PAUSE_SECONDS))
             try:
                 await self._try_out(_PROBE_SECONDS)
             except (RedisError, OSError, TimeoutError, ValueError) as error:
@@ -205,7 +216,7 @@ class RedisCache:
         if _idle_seconds(began, began_cpu) > QUICK_SECONDS:
             raise TimeoutError("it answers too slowly")
         self._patience.restore()
-        self._usable = True
+        self._usable, self._back_at = True, time.monotonic()
 
     async def _agree(self) -> None:
         """Takes the secret that lies in Redis, or lays ours there; so gateways agree, after a FLUSHALL too."""
