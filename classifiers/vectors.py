@@ -6,11 +6,15 @@ The vocabulary is that of a WordPiece tokenizer: whole words, and pieces (`##ing
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PIECES_PER_WORD = 6
+BOUND = 8.0
+LONGEST_WORD = 24
+PIECES_PER_WORD = 6
 
 
 class WordVectors:
@@ -20,38 +24,35 @@ class WordVectors:
     def __init__(self, words: list[str], table: NDArray[np.int8], scale: NDArray[np.float32]):
         self.words, self.table, self.scale = words, table, scale
         self.dimensions = int(table.shape[1])
-        self._row = {word: number for number, word in enumerate(words)}
         sha = hashlib.sha256("\n".join(words).encode())
         sha.update(np.ascontiguousarray(table).tobytes())
         sha.update(np.ascontiguousarray(scale, np.float32).tobytes())
         self.digest = sha.hexdigest()
+        self._rows = np.clip(table * scale, -BOUND, BOUND).astype(np.float32)
+        self._row = {word: number for number, word in enumerate(words)}
+        # Rare words are cut into pieces; the same ones come again and again.
+        self._pieces = lru_cache(maxsize=8192)(self._cut)
 
     def mean_into(self, words: list[str], out: NDArray[np.float32]) -> float:
-        """Write the scaled mean of the words' rows into `out`; returns the share of words known whole."""
+        """Write the mean of the words' rows into `out`; returns the share of words known whole."""
         row = self._row
-        rows: list[int] = []
-        known = 0
-        for word in words:
-            number = row.get(word)
-            if number is not None:
-                rows.append(number)
-                known += 1
-            else:
-                rows.extend(self._pieces(word))
+        rows = [row[word] for word in words if word in row]
+        known = len(rows)
+        if known < len(words):
+            for word in words:
+                if word not in row:
+                    rows.extend(self._pieces(word[:LONGEST_WORD]))
         if not rows:
             out[:] = 0.0
             return 0.0
-        total = self.table[rows].sum(axis=0, dtype=np.int32)
-        np.multiply(total, self.scale / len(rows), out=out, casting="unsafe")
-        np.clip(out, -8.0, 8.0, out=out)
+        np.multiply(np.add.reduce(self._rows.take(rows, axis=0), axis=0), 1.0 / len(rows), out=out)
         return known / len(words)
 
-    def _pieces(self, word: str) -> list[int]:
+    def _cut(self, word: str) -> tuple[int, ...]:
         """Longest pieces first, as WordPiece does; what fits nowhere is left out."""
         found: list[int] = []
         start, prefix = 0, ""
-        word = word[:24]
-        while start < len(word) and len(found) < _PIECES_PER_WORD:
+        while start < len(word) and len(found) < PIECES_PER_WORD:
             for stop in range(len(word), start, -1):
                 number = self._row.get(prefix + word[start:stop])
                 if number is not None:
@@ -61,4 +62,21 @@ class WordVectors:
             else:
                 start += 1
             prefix = "##"
-        return found
+        return tuple(found)
+
+
+VECTOR_FILES = ("vector_words.npy", "vector_table.npy", "vector_scale.npy")
+
+
+def save_vectors(vectors: WordVectors, folder: Path) -> None:
+    """Three arrays: the words as UTF-8 lines, the table, the scale."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / VECTOR_FILES[0], np.frombuffer("\n".join(vectors.words).encode(), np.uint8), allow_pickle=False)
+    np.save(folder / VECTOR_FILES[1], vectors.table, allow_pickle=False)
+    np.save(folder / VECTOR_FILES[2], vectors.scale, allow_pickle=False)
+
+
+def load_vectors(folder: Path) -> WordVectors:
+    """What `save_vectors` wrote. Raises OSError or ValueError; an artefact checks its files before this is called."""
+    lines, table, scale = (np.load(folder / name, allow_pickle=False) for name in VECTOR_FILES)
+    return WordVectors(lines.tobytes().decode().split("\n"), table, scale)

@@ -1,0 +1,58 @@
+"""Which language an ask is in: scripts where they tell, function words where they do not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from classifiers import lexicon
+from classifiers.reading import Reading
+
+SCRIPT_LANGUAGES: Final = ("zh", "ja", "ko", "ar", "hi", "he", "el", "th")
+LANGUAGES: Final = (*lexicon.FUNCTION_WORDS, *SCRIPT_LANGUAGES, "other")
+
+_AT: Final = {language: position for position, language in enumerate(LANGUAGES)}
+_UKRAINIAN_LETTERS: Final = frozenset("іїєґІЇЄҐ")
+_SURE = 3.0
+
+
+def shares_of(read: Reading) -> list[float]:
+    """A share for each of LANGUAGES, summing to one."""
+    signs = read.signs
+    shares = [0.0] * len(LANGUAGES)
+    foreign = signs.kana + signs.han + signs.hangul + signs.arabic + signs.hebrew + signs.greek + signs.indic
+    if foreign > 0.4 * signs.letters:
+        shares[_AT[_by_script(read)]] = 1.0
+        return shares
+    votes = lexicon.language_votes()
+    for positions in [votes[word] for word in read.words if word in votes]:
+        for position in positions:
+            shares[position] += 1.0
+    if signs.beyond_ascii:
+        shares[0] += 0.1
+        if signs.cyrillic > signs.letters:
+            shares[_AT["uk" if _UKRAINIAN_LETTERS & set(read.text) else "ru"]] += _SURE
+        elif signs.marked or signs.latin1 or signs.vietnamese:
+            letters = set(read.text)
+            for marks, language in lexicon.LATIN_MARKS.items():
+                if not letters.isdisjoint(marks):
+                    shares[_AT[language]] += 1.5
+    else:
+        shares[0] += 0.4
+    total = sum(shares)
+    return [share / total for share in shares]
+
+
+def _by_script(read: Reading) -> str:
+    signs = read.signs
+    kana = signs.kana - read.text.count("。") - read.text.count("、")
+    counts = {
+        "ja": signs.kana + signs.han if kana * 6 > signs.han else 0.0,
+        "zh": signs.han + 0.5,
+        "ko": signs.hangul,
+        "ar": signs.arabic,
+        "he": signs.hebrew,
+        "el": signs.greek,
+        "th": signs.indic if any("\u0e00" <= letter <= "\u0e7f" for letter in read.text[:200]) else 0.0,
+        "hi": signs.indic,
+    }
+    return max(counts, key=counts.__getitem__)
