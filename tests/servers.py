@@ -264,5 +264,7 @@ def _reachable(programs: Path, folder: Path, account: dict[str, Any]) -> Path:
         subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, cwd=folder, **account)
         return programs
     except (PermissionError, subprocess.CalledProcessError):
-        shutil.copytree(programs.parent, folder / "programs", symlinks=True)
-        return folder / "programs" / programs.name
+        site, copy = programs.parents[2], folder / "copy"
+        for part in (programs.parent, *site.glob("*pgserver.libs")):  # the wheel's libraries lie beside its package
+            shutil.copytree(part, copy / part.relative_to(site), symlinks=True)
+        return copy / programs.relative_to(site)
