@@ -10,19 +10,23 @@ from router.cache.off import NoCache
 from router.settings import Settings
 
 
-async def connect_cache(settings: Settings) -> Cache:
-    """Redis where a URL is set, else in the process, else (`cache_bytes` 0) none.
+def make_cache(settings: Settings) -> Cache:
+    """Redis where a URL is set, else in the process, else (`cache_bytes` 0) none. `start` it inside the event loop.
 
-    Never fails because Redis does: then the cache is passed by until Redis is there. Raises `SettingsError` for a URL
-    that is none.
+    Nothing is connected yet, and Redis being away never fails a start. Raises `SettingsError` for a URL that is none.
     """
     written = settings.cache_secret.get_secret_value() if settings.cache_secret else ""
     configured = written.encode() or None  # set but empty, as compose files leave it, is unset
     if settings.redis_url:
         from router.cache.redis_cache import RedisCache  # redis is not imported where nobody asked for it
 
-        cache = RedisCache(settings.redis_url, configured)
-        await cache.start()
-        return cache
+        return RedisCache(settings.redis_url, configured)
     secret = configured or secrets.token_bytes(32)
     return MemoryCache(settings.cache_bytes, secret) if settings.cache_bytes else NoCache(secret)
+
+
+async def connect_cache(settings: Settings) -> Cache:
+    """The same, started."""
+    cache = make_cache(settings)
+    await cache.start()
+    return cache

@@ -27,6 +27,10 @@ class CachedAnswer:
 class Cache(Protocol):
     """Keys are opaque bytes made by `router.cache.keys.key_for`; they hold the tenant already."""
 
+    async def start(self) -> None:
+        """Called once inside the event loop, before the first request. Takes half a second at most, never raises."""
+        ...
+
     @property
     def secret(self) -> bytes:
         """For `key_for`. Ask anew for each request: gateways on one Redis agree on it when they first reach it."""

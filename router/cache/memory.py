@@ -35,6 +35,9 @@ class MemoryCache:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._bytes = 0
 
+    async def start(self) -> None:
+        """Nothing to start."""
+
     async def get(self, key: bytes) -> CachedAnswer | None:
         """The answer, and it counts as used; None where there is none or its time is over."""
         entry = self._entries.get(key)

@@ -11,6 +11,9 @@ class NoCache:
     def __init__(self, secret: bytes = b"") -> None:
         self.secret = secret
 
+    async def start(self) -> None:
+        """Nothing to start."""
+
     async def get(self, key: bytes) -> CachedAnswer | None:
         """Always None."""
         return None
