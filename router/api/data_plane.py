@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from router.api.chat import chat_request, read_body, read_headers
+from router.api.schemas import Accepted, ChatBody, ErrorBody, Explanation, Feedback, Model, ModelList, Story
 from router.body import parse_body
 from router.domain import Caller
 from router.errors import BadRequest, ModelNotFound, NotFound
@@ -18,36 +19,18 @@ from router.gateway import Gateway
 routes = APIRouter(tags=["data plane"])
 
 
-class Model(BaseModel):
-    """A name that callers may send as `model`: a route of the policy, or one of its models."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int = Field(description="When the policy was loaded, in unix seconds.")
-    owned_by: str = Field(description="`signalbox-route` or `signalbox-model`.")
-
-
-class ModelList(BaseModel):
-    """OpenAI's list of models."""
-
-    object: Literal["list"] = "list"
-    data: list[Model]
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The body makes no sense; `param` says where."},
+    401: {"model": ErrorBody, "description": "No key, or an unknown one."},
+    404: {"model": ErrorBody, "description": "No such thing, or not yours."},
+    413: {"model": ErrorBody, "description": "The body is larger than 10 MB."},
+}
 
 
-class Feedback(BaseModel):
-    """One opinion of one answer. Give `score` or `thumb`."""
-
-    request_id: str = Field(examples=["req_0193c1f2a7b0c5a1f0e2d3c4b5a6"])
-    score: float | None = Field(None, ge=0, le=1, description="Quality, 0 to 1.")
-    thumb: Literal["up", "down"] | None = None
-    comment: str | None = Field(None, max_length=4000)
-    source: Literal["user", "verifier"] = "user"
-
-
-class Accepted(BaseModel):
-    """Feedback was taken."""
-
-    status: Literal["accepted"] = "accepted"
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The request body for the OpenAPI document of a route that reads its body by hand."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -61,14 +44,14 @@ def caller_of(request: Request) -> Caller:
     return gateway_of(request).keys.caller(request.headers.get("authorization"))
 
 
-@routes.get("/v1/models", response_model=ModelList)
+@routes.get("/v1/models", response_model=ModelList, responses=PROBLEMS)
 async def list_models(request: Request) -> ModelList:
     """Routes first, then models."""
     caller_of(request)
     return ModelList(data=_models(gateway_of(request)))
 
 
-@routes.get("/v1/models/{name:path}", response_model=Model)
+@routes.get("/v1/models/{name:path}", response_model=Model, responses=PROBLEMS)
 async def get_model(name: str, request: Request) -> Model:
     """One route or model by name."""
     caller_of(request)
@@ -78,7 +61,7 @@ async def get_model(name: str, request: Request) -> Model:
     raise ModelNotFound(f"There is no model or route `{name}` here.", param="model")
 
 
-@routes.post("/v1/route")
+@routes.post("/v1/route", response_model=Explanation, responses=PROBLEMS, openapi_extra=body_of(ChatBody))
 async def route(request: Request) -> JSONResponse:
     """What would happen to a chat body, and why; nothing is called, cached or recorded."""
     caller = caller_of(request)
@@ -89,7 +72,9 @@ async def route(request: Request) -> JSONResponse:
     return JSONResponse(gateway_of(request).pipeline.explain(chat, caller))
 
 
-@routes.post("/v1/feedback", status_code=202, response_model=Accepted)
+@routes.post(
+    "/v1/feedback", status_code=202, response_model=Accepted, responses=PROBLEMS, openapi_extra=body_of(Feedback)
+)
 async def feedback(request: Request) -> Accepted:
     """Takes a caller's opinion of one of their own answers, as a label for learning."""
     caller = caller_of(request)
@@ -100,7 +85,7 @@ async def feedback(request: Request) -> Accepted:
     return Accepted()
 
 
-@routes.get("/v1/decisions/{request_id}")
+@routes.get("/v1/decisions/{request_id}", response_model=Story, responses=PROBLEMS)
 async def decision(request_id: str, request: Request) -> JSONResponse:
     """Why one of the caller's own requests went where it went, and what came of it."""
     caller = caller_of(request)
