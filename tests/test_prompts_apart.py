@@ -32,6 +32,11 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b)
 
 
+def whole(row: dict) -> str:
+    """A prompt with the turns before it: "go on" alone says nothing."""
+    return " ".join([*row["earlier"], row["prompt"]])
+
+
 def near(left: list[str], right: list[str], limit: float = 0.6) -> list[tuple[str, str]]:
     """Pairs that are one text but for case, marks and a few letters."""
     lefts, rights = ([(t, normalised(t)) for t in texts] for texts in (left, right))
@@ -52,7 +57,7 @@ def held_out() -> list[dict]:
 @pytest.fixture(scope="module")
 def seed() -> list[str]:
     rows = [json.loads(line) for file in SEED.glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
-    return [row["prompt"] for row in rows]
+    return [whole(row) for row in rows]
 
 
 def test_nearness_sees_a_light_edit_and_lets_another_question_pass():
@@ -63,7 +68,7 @@ def test_nearness_sees_a_light_edit_and_lets_another_question_pass():
 
 def test_no_held_out_prompt_is_a_near_duplicate_of_a_training_prompt(held_out, seed):
     assert len(seed) >= 150
-    assert near([row["prompt"] for row in held_out], seed) == []
+    assert near([whole(row) for row in held_out], seed) == []
 
 
 def test_no_demo_question_is_a_near_duplicate_of_a_training_prompt(seed):
@@ -71,11 +76,11 @@ def test_no_demo_question_is_a_near_duplicate_of_a_training_prompt(seed):
 
 
 def test_no_demo_question_is_a_near_duplicate_of_a_held_out_prompt(held_out):
-    assert near([q.text for q in questions.load()], [row["prompt"] for row in held_out]) == []
+    assert near([q.text for q in questions.load()], [whole(row) for row in held_out]) == []
 
 
 def test_the_held_out_set_is_large_distinct_and_balanced(held_out):
-    assert len({normalised(row["prompt"]) for row in held_out}) == len(held_out) >= 240
+    assert len({normalised(whole(row)) for row in held_out}) == len(held_out) >= 240
     by_level = Counter(row["level"] for row in held_out)
     assert set(by_level) == set(LEVELS)
     assert min(by_level.values()) >= 60

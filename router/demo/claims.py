@@ -1,0 +1,87 @@
+"""What the demo promises to show, each as a check on what happened. `--exit` ends with 0 only when all are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.demo.asking import Reply
+from router.demo.story import Story
+
+SIMPLE_TO_SMALL = 0.75
+DEMANDING_TO_LARGE = 0.60
+"""Shares below which the demo no longer shows that the judge tells simple from demanding. What the shipped judge
+really reaches on prompts it never saw is measured by bench/day_one.py, not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One promise: whether it was kept, and the figure behind it."""
+
+    name: str
+    kept: bool
+    figure: str
+
+
+def claims(story: Story) -> tuple[Claim, ...]:
+    """All promises of this run. With real models, those that need known answers and known models are left out."""
+    return tuple(_simulated(story) if story.relearned else _always(story))
+
+
+def _simulated(story: Story) -> Iterator[Claim]:
+    plain = [reply for reply in story.first if reply.question.kind == "plain"]
+    yield _share("easy -> small", [r for r in plain if not r.question.demanding], "small", SIMPLE_TO_SMALL)
+    yield _share("hard -> large", [r for r in plain if r.question.demanding], "large", DEMANDING_TO_LARGE)
+    private = [reply for reply in story.first if reply.question.kind == "private"]
+    local = sum(reply.model == "small" and reply.cache == "bypass" for reply in private)
+    yield Claim("private -> local", local == len(private) > 0, f"{local} of {len(private)}, none kept in the cache")
+    yield from _always(story)
+    total = story.costs["total"]
+    spent, baseline = total["spend_usd"], total["baseline_usd"]
+    cheaper = spent is not None and baseline is not None and 0 < spent < baseline and total["unpriced"] == 0
+    figure = f"${spent or 0:.4f} spent, ${baseline or 0:.4f} had all gone to large"
+    yield Claim("cheaper", cheaper, f"{figure}: {1 - spent / baseline:.0%} saved" if cheaper else figure)
+    yield Claim("feedback", min(story.up, story.down) > 0, f"{story.up} thumbs up, {story.down} down")
+    if relearned := story.relearned:
+        taken_up = relearned.judge_after != relearned.judge_before
+        yield Claim("retrained", taken_up, f"{relearned.judge_before} -> {relearned.judge_after}, without a restart")
+        moved, asked = len(relearned.moved), len(relearned.after)
+        to_small = sum(relearned.after[text] == "small" for text in relearned.moved)
+        figure = f"{moved} of {asked} ({moved / asked:.0%}): {to_small} to small, {moved - to_small} to large"
+        yield Claim("moved", moved > 0, figure)
+
+
+def _always(story: Story) -> Iterator[Claim]:
+    hits = sum(reply.cache == "hit" for reply in story.again)
+    yield Claim("repeat -> cache", hits == len(story.again) > 0, f"{hits} of {len(story.again)}")
+    reasons = [bool(why(document)) for document in story.explained]
+    yield Claim("explained", len(reasons) == 3 and all(reasons), f"{sum(reasons)} decisions, see above")
+    answered = story.costs["total"]["requests"]
+    sent = len(story.first) + len(story.again)
+    streamed = sum(reply.streamed for reply in (*story.first, *story.again))
+    whole = answered == sent and 0 < streamed < sent and story.costs["total"]["errors"] == 0
+    yield Claim("answered", whole, f"{answered} of {sent} in the ledger, {streamed} of them streamed")
+    p50, p99 = overhead_ms(story)
+    yield Claim("overhead", p50 > 0, f"p50 {p50:.2f} ms, p99 {p99:.2f} ms of the gateway's own, on this machine")
+
+
+def overhead_ms(story: Story) -> tuple[float, float]:
+    """p50 and p99 of what the gateway itself added, over everything that was asked, in ms."""
+    p50, p99 = np.percentile([reply.overhead_ms for reply in (*story.first, *story.again)], [50, 99])
+    return float(p50), float(p99)
+
+
+def why(document: object) -> str:
+    """Why the rule that decided did so, out of a document of `/v1/decisions`; empty when it does not say."""
+    if not isinstance(document, dict):
+        return ""
+    matched = [rule["why"] for rule in document["rules"] if rule["matched"]]
+    return matched[0] if matched else ""
+
+
+def _share(name: str, replies: Sequence[Reply], model: str, least: float) -> Claim:
+    there = sum(reply.model == model for reply in replies)
+    share = there / len(replies)
+    return Claim(name, share >= least, f"{there} of {len(replies)} ({share:.0%})")
