@@ -13,8 +13,7 @@ from router.cache.off import NoCache
 from router.cache.redis_cache import RedisCache
 from router.errors import SettingsError
 from router.settings import Settings
-
-from .redis_process import free_port, running_redis
+from tests.servers import free_port
 
 
 def asked(**changes: Any) -> Settings:
@@ -34,12 +33,11 @@ async def test_no_bytes_are_no_cache() -> None:
     assert (cache.state, cache.shared) == ("off", False)
 
 
-async def test_a_url_chooses_redis() -> None:
-    with running_redis() as server:
-        cache = await connect_cache(asked(redis_url=server.url, cache_bytes=0))
-        assert isinstance(cache, RedisCache)
-        assert (cache.state, cache.shared) == ("ok", True)
-        await cache.aclose()
+async def test_a_url_chooses_redis(redis_url: str) -> None:
+    cache = await connect_cache(asked(redis_url=redis_url, cache_bytes=0))
+    assert isinstance(cache, RedisCache)
+    assert (cache.state, cache.shared) == ("ok", True)
+    await cache.aclose()
 
 
 async def test_a_redis_that_is_away_does_not_fail_the_start() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,24 +15,18 @@ from router.cache.keys import key_for
 from router.cache.memory import MemoryCache
 from router.cache.redis_cache import RedisCache
 from router.domain import Usage
+from tests.servers import RedisServer
 
 from .answers import stored
-from .redis_process import RedisProcess, running_redis
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with running_redis() as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def cache(request: pytest.FixtureRequest, server: RedisProcess) -> AsyncIterator[Cache]:
+async def cache(request: pytest.FixtureRequest, redis_server: RedisServer) -> AsyncIterator[Cache]:
     made: MemoryCache | RedisCache
     if request.param == "memory":
         made = MemoryCache(1 << 20, b"s" * 32)
     else:
-        made = RedisCache(server.url, b"s" * 32)
+        made = RedisCache(redis_server.url, b"s" * 32)
         await made.start()
     yield made
     await made.aclose()
