@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from classifiers.artefact import load_default
 from classifiers.contract import Assessment, Classifier
+from classifiers.learned import LearnedClassifier
 from router.ask import read_ask
 from router.domain import Ask, Decision, ModelSpec, Verdict
 from router.errors import BadRequest
@@ -27,7 +27,7 @@ class Router:
 
     def __init__(self, policy: Policy, classifier: Classifier | None = None):
         self.policy = policy
-        self._judge = Judge(classifier or load_default())
+        self._judge = Judge(classifier or LearnedClassifier.load())
 
     @classmethod
     def load(

@@ -144,7 +144,7 @@ class Pipeline:
                 else:
                     await self._relay_plain(served, request, shelf, entry, wire)
             finally:
-                await served.answer.aclose()
+                await served.aclose()
         except RequestError as error:
             entry.failed(error)
             await wire.fail(error, self._headers(entry))

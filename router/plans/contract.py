@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,10 +42,18 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model that answers, and its answer, not yet read."""
+    """The model that answers, and its answer, not yet read. release: to be called when the answer is closed."""
 
     model: ModelSpec
     answer: Answer
+    release: Callable[[], None]
+
+    async def aclose(self) -> None:
+        """Closes the answer; before its end that breaks the upstream off."""
+        try:
+            await self.answer.aclose()
+        finally:
+            self.release()
 
 
 class Plan(Protocol):

@@ -6,14 +6,15 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import orjson
 
 from router.body import Body
 from router.domain import ModelSpec
 from router.errors import UpstreamError
-from router.plans.contract import FailedAttempt, Work
-from router.upstream.contract import Answer, Call, Upstream
+from router.plans.contract import FailedAttempt, Served, Work
+from router.upstream.contract import Call, Upstream
 from router.upstream.health import Health
 
 PAUSE_SECONDS = 0.05
@@ -27,34 +28,46 @@ class Reach:
         self._upstreams = upstreams
         self._health = health
 
-    async def open(self, model: ModelSpec, work: Work) -> Answer:
+    async def open(self, model: ModelSpec, work: Work) -> Served:
         """Opens an answer from `model`, with its retries. Raises UpstreamError when all of them failed."""
-        body = body_for(model, work.body, stream=work.stream)
-        call = Call(model, body, work.stream, work.request_id, work.headers)
-        tries_left = model.retries
-        pause = PAUSE_SECONDS
+        call = Call(model, body_for(model, work.body, stream=work.stream), work.stream, work.request_id, work.headers)
+        tries_left, pause = model.retries, PAUSE_SECONDS
         while True:
-            started = time.perf_counter()
-            at_unix = time.time()
-            work.calling = model
             try:
-                answer = await self._upstreams[model.provider].open(call)
+                return await self._try(call, work)
             except UpstreamError as error:
-                work.calling = None
-                self._health.record_failure(model.name, error)
-                work.failed.append(FailedAttempt(model, error, at_unix, time.perf_counter() - started))
                 if not (error.retry_same and tries_left):
                     raise
-            else:
-                work.calling = None
-                self._health.record_success(model.name)
-                return answer
-            finally:
-                work.upstream_seconds += time.perf_counter() - started
             tries_left -= 1
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            work.upstream_seconds += pause
+            wait = pause * random.uniform(0.5, 1.5)
+            await asyncio.sleep(wait)
+            work.upstream_seconds += wait
             pause *= 2
+
+    async def _try(self, call: Call, work: Work) -> Served:
+        """One call. Its failure is written down, its time counted, and its place given back."""
+        model = call.model
+        started, at_unix = time.perf_counter(), time.time()
+        entered = False
+        work.calling = model
+        try:
+            self._health.enter(model)
+            entered = True
+            answer = await self._upstreams[model.provider].open(call)
+        except BaseException as error:
+            if isinstance(error, UpstreamError):
+                work.calling = None
+            if entered:
+                self._health.leave(model)
+                if isinstance(error, UpstreamError):
+                    self._health.record_failure(model.name, error)
+                    work.failed.append(FailedAttempt(model, error, at_unix, time.perf_counter() - started))
+            raise
+        finally:
+            work.upstream_seconds += time.perf_counter() - started
+        work.calling = None
+        self._health.record_success(model.name)
+        return Served(model, answer, partial(self._health.leave, model))
 
 
 def body_for(model: ModelSpec, body: Body, *, stream: bool) -> bytes:

@@ -16,9 +16,8 @@ class Single:
     async def __call__(self, work: Work) -> Served:
         last: UpstreamError | None = None
         for name in (work.decision.model, *work.decision.fallback):
-            model = work.models[name]
             try:
-                return Served(model, await self._reach.open(model, work))
+                return await self._reach.open(work.models[name], work)
             except UpstreamError as error:
                 last = error
                 if not error.retry_next:

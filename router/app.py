@@ -1,0 +1,149 @@
+"""Puts the gateway together: every part is made here and handed to those who use it; no part fetches another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from router import __version__
+from router.access.admin import AdminDoor
+from router.access.keys import KeyRing, keys_from_setting
+from router.api import control, data_plane, operations
+from router.api.chat import ChatEndpoint
+from router.api.edge import Edge
+from router.api.errors import error_bytes, error_headers
+from router.api.openapi import describe
+from router.cache.connect import make_cache
+from router.dashboard import pages
+from router.errors import BadRequest, MethodNotAllowed, NotFound, RequestError, SettingsError
+from router.gateway import Gateway
+from router.judge import Judge
+from router.learning.uptake import Uptake, first_classifier
+from router.ledger.recorder import Recorder
+from router.ledger.store import SqlStore
+from router.pipeline import Pipeline
+from router.plans.reach import Reach
+from router.plans.single import Single
+from router.policy.reload import PolicyWatcher
+from router.settings import Settings, read_settings
+from router.telemetry import Telemetry
+from router.upstream.health import Health
+from router.upstream.litellm_provider import LitellmProvider
+from router.upstream.openai_relay import OpenAIRelay
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Raises ConfigError at once for keys, a policy or an artefact that cannot be used."""
+    gateway = assemble(settings)
+    chat = ChatEndpoint(gateway.pipeline, gateway.keys, gateway.telemetry)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    app = FastAPI(
+        title="Signalbox",
+        version=__version__,
+        description="A gateway that judges each query and lets a policy decide which model answers.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.gateway = gateway
+    app.router.routes.insert(0, Route("/v1/chat/completions", chat, methods=["POST"]))
+    app.include_router(data_plane.routes)
+    app.include_router(operations.routes)
+    app.include_router(control.routes)
+    app.include_router(pages.routes)
+    app.add_middleware(Edge, door=gateway.door)
+    app.add_exception_handler(RequestError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    describe(app)
+    return app
+
+
+def assemble(settings: Settings) -> Gateway:
+    """Makes every part and joins them; nothing is started and nothing is connected yet."""
+    telemetry, health = Telemetry(), Health()
+    policy = PolicyWatcher(_policy_file(settings), os.environ)
+    judge = Judge(first_classifier(settings))
+    cache = make_cache(settings)
+    store = SqlStore(settings.store_url)
+    recorder = Recorder(store, on_drop=telemetry.dropped.inc)
+    litellm = LitellmProvider()
+    upstreams = {"openai": OpenAIRelay(), "litellm": litellm}
+
+    def record(outcome: Outcome) -> None:
+        telemetry.count(outcome)
+        recorder.record(outcome)
+
+    pipeline = Pipeline(
+        policy=lambda: policy.current,
+        judge=judge,
+        cache=cache,
+        plans={"single": Single(Reach(upstreams, health))},
+        health=health,
+        record=record,
+    )
+    keys = _keys(settings)
+    return Gateway(
+        settings=settings,
+        policy=policy,
+        judge=judge,
+        cache=cache,
+        store=store,
+        recorder=recorder,
+        keys=keys,
+        door=AdminDoor(settings.admin_key.get_secret_value() if settings.admin_key else None),
+        telemetry=telemetry,
+        pipeline=pipeline,
+        upstreams=upstreams,
+        prepare=[...],
+        watch=[...],
+    )
+
+
+def from_environment() -> FastAPI:
+    """The application with all settings from the environment, as worker processes make it."""
+    return create_app(read_settings())
+
+
+def _keys(settings: Settings) -> KeyRing:
+    fixed = keys_from_setting(settings.api_keys.get_secret_value()) if settings.api_keys else ()
+    return KeyRing(fixed, file=settings.keys_file)
+
+
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    response = Response(error_bytes(error), error.status)
+    for name, value in error_headers(error):
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in OpenAI's shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return await _answer_error(request, MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}."))
+    return await _answer_error(request, NotFound(f"There is nothing at {request.url.path}."))
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return await _answer_error(request, BadRequest(f"`{where}`: {first['msg']}.", param=where or None))
