@@ -25,7 +25,7 @@ def _all(story: Story, promises: Sequence[Claim], address: str, *, stays: bool) 
     languages = len({reply.question.language for reply in story.first})
     yield "SIGNALBOX DEMO"
     if simulated:
-        yield "SIMULATED: both models (answers, speed, prices). Real: gateway, judge, policy, cache, ledger, retraining."
+        yield "SIMULATED: both models (answers, speed, prices). All else is real: gateway, judge, cache, ledger, retraining."
     yield (
         f"{len(story.first)} questions in {languages} languages and {len(story.again)} repeats, "
         f"policy {story.policy}, {story.seconds:.0f} s"
@@ -66,12 +66,10 @@ def _table(story: Story, simulated: bool) -> Iterator[str]:
 
 
 def _explained(document: Mapping[str, Any], texts: Mapping[str, str]) -> Iterator[str]:
-    decision, assessment = document["decision"], document["assessment"]
+    decision, complexity = document["decision"], document["assessment"]["complexity"]
     text = " ".join(texts.get(document["request_id"], "").split())
     yield _cut(f'"{text}"')
-    yield _cut(
-        f"  -> {decision['model']} by rule '{decision['rule']}' (complexity {assessment['complexity']:.2f}): {why(document)}"
-    )
+    yield _cut(f"  -> {decision['model']} by rule '{decision['rule']}' (complexity {complexity:.2f}): {why(document)}")
 
 
 def _cut(text: str) -> str:

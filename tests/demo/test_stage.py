@@ -1,0 +1,57 @@
+"""The demo's stage ends what it started, whatever happened, and says why a part did not come up."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from router.demo.stage import Stage, StageError, free_port
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {**os.environ, "SIGNALBOX_REDIS_URL": "redis://somewhere-real"}
+
+
+def test_children_and_their_folder_are_gone_after_an_error_on_stage(environ):
+    with pytest.raises(RuntimeError), Stage(environ) as stage:
+        pid, folder = stage.start("server", "http.server", ["0", "--bind", "127.0.0.1"], {}), stage.folder
+        assert alive(pid)
+        raise RuntimeError
+    assert not alive(pid)
+    assert not folder.exists()
+
+
+def test_a_server_is_waited_for_until_it_answers(environ):
+    port = free_port()
+    with Stage(environ) as stage:
+        stage.start("server", "http.server", [str(port), "--bind", "127.0.0.1"], {})
+        stage.wait_until_ready(f"http://127.0.0.1:{port}/")
+
+
+def test_a_child_that_ends_early_is_named_with_its_last_words(environ):
+    with Stage(environ) as stage:
+        stage.start("gateway", "no_such_module", [], {})
+        with pytest.raises(StageError, match=r"gateway ended with 1: .*no_such_module"):
+            stage.wait_until_ready(f"http://127.0.0.1:{free_port()}/")
+
+
+def test_a_command_that_fails_is_named_with_its_last_words(environ):
+    with Stage(environ) as stage, pytest.raises(StageError, match="No module named"):
+        stage.run("no_such_module", ["retrain"], {})
+
+
+def test_children_see_none_of_our_own_settings_but_the_demos_data_folder(environ):
+    with Stage(environ) as stage:
+        seen = stage.environ({"EXTRA": "1"})
+        assert Path(seen["SIGNALBOX_DATA_DIR"]) == stage.folder
+        assert seen["EXTRA"] == "1"
+        assert "SIGNALBOX_REDIS_URL" not in seen
