@@ -25,7 +25,7 @@ def _all(story: Story, promises: Sequence[Claim], address: str, *, stays: bool) 
     languages = len({reply.question.language for reply in story.first})
     yield "SIGNALBOX DEMO"
     if simulated:
-        yield "SIMULATED: both models (answers, speed, prices). All else is real: gateway, judge, cache, ledger, retraining."
+        yield "SIMULATED: both models (answers, speed, prices). Real: gateway, judge, cache, ledger, retraining."
     yield (
         f"{len(story.first)} questions in {languages} languages and {len(story.again)} repeats, "
         f"policy {story.policy}, {story.seconds:.0f} s"
