@@ -73,6 +73,14 @@ async def measure_cache(name: str, cache: Cache) -> None:
     print(f"{name} get, hit: {await async_cpu_us(lambda: cache.get(here)):.1f} us")
     print(f"{name} get, miss: {await async_cpu_us(lambda: cache.get(nowhere)):.1f} us")
 
+    async def one_of_twenty() -> None:
+        for _ in range(ROUNDS // 20):
+            await cache.get(here)
+
+    began = time.process_time()
+    await asyncio.gather(*(one_of_twenty() for _ in range(20)))
+    print(f"{name} get, hit, 20 callers at once: {(time.process_time() - began) / ROUNDS * 1e6:.1f} us")
+
 
 @contextmanager
 def private_redis() -> Iterator[str | None]:

@@ -1,7 +1,7 @@
 """The exact cache on Redis, shared by gateways. Redis may be slow, full, read-only, gone or lying: that is a miss.
 
-A request waits for Redis only in `get`, and only as long as `Patience` lasts; then the breaker passes Redis by until a
-background probe has seen it answer quickly again. Writes go out in the background, from a bounded queue.
+A request waits for Redis only in `get`, and only while patience lasts; then the breaker passes Redis by until a probe in
+the background has seen it answer quickly again. Writes go out in the background, from a bounded queue.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import secrets
 import time
 from typing import NamedTuple
 
-from redis.exceptions import MaxConnectionsError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeout
-
 from router.cache.contract import CachedAnswer
-from router.cache.patience import QUICK_SECONDS, Patience
-from router.cache.redis_client import MOST_CONNECTIONS, open_client, where
+from router.cache.patience import QUICK_SECONDS
+from router.cache.redis_client import open_client, where
+from router.cache.redis_gets import Gets, idle_seconds
 from router.cache.values import NewerFormat, Unreadable, pack, unpack
 
 log = logging.getLogger("signalbox.cache")
@@ -56,8 +54,7 @@ class RedisCache:
         self._configured = secret is not None
         self._secret = secret or secrets.token_bytes(32)
         self._agreed_at = 0.0
-        self._slots = asyncio.Semaphore(MOST_CONNECTIONS - 4)
-        self._patience = Patience()
+        self._gets = Gets(self._client, self._trip)
         self._usable = False
         self._back_at = float("-inf")
         self._rest = _FIRST_PAUSE_SECONDS
@@ -99,14 +96,14 @@ class RedisCache:
         return len(self._waiting)
 
     async def get(self, key: bytes) -> CachedAnswer | None:
-        """One GET, within what is left of the patience."""
+        """The entry, within what is left of the patience; one still on its way to Redis is found too."""
         if (waiting := self._waiting.get(key)) is not None:
             return waiting.answer
         if not self._usable:
             self._look_after()
             return None
         secret = self._secret
-        value = await self._fetch(self._name(key))
+        value = await self._gets.get(self._name(key))
         if value is None:
             return None
         try:
@@ -114,31 +111,8 @@ class RedisCache:
         except NewerFormat:
             return None
         except Unreadable:
-            self._remove(key)
+            self._remove(self._name(key))
             return None
-
-    async def _fetch(self, name: str) -> bytes | None:
-        began, began_cpu = time.perf_counter(), time.process_time()
-        try:
-            async with asyncio.timeout(self._patience.left_seconds), self._slots:
-                value = await self._client.get(name)
-        except (TimeoutError, RedisTimeout) as error:
-            self._patience.gave_up(_idle_seconds(began, began_cpu))
-            if self._patience.over:
-                self._trip(error)
-            return None
-        except MaxConnectionsError:
-            return None
-        except Exception as error:  # whatever a client or a server comes up with, a lost cache is a miss
-            if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
-                self._remove_name(name)
-            else:
-                self._trip(error)
-            return None
-        self._patience.answered(_idle_seconds(began, began_cpu))
-        if self._patience.over:
-            self._trip(None)
-        return value if isinstance(value, bytes) else None
 
     async def put(self, key: bytes, answer: CachedAnswer, ttl_seconds: float) -> None:
         """Leaves the answer to the background writer; this process sees it at once. Drops are counted."""
@@ -164,6 +138,7 @@ class RedisCache:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._gets.aclose()
         self._usable = False
         await self._let_go()
 
@@ -180,6 +155,7 @@ class RedisCache:
         self.dropped += len(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._gets.give_up()
         self._look_after()
 
     def _look_after(self) -> None:
@@ -206,9 +182,9 @@ class RedisCache:
             await self._agree()
             began, began_cpu = time.perf_counter(), time.process_time()
             await self._client.get(f"{self._prefix}:probe")
-        if _idle_seconds(began, began_cpu) > QUICK_SECONDS:
+        if idle_seconds(began, began_cpu) > QUICK_SECONDS:
             raise TimeoutError("it answers too slowly")
-        self._patience.restore()
+        self._gets.patience.restore()
         self._usable, self._back_at = True, time.monotonic()
 
     async def _agree(self) -> None:
@@ -266,10 +242,7 @@ class RedisCache:
         if (write := self._waiting.pop(key, None)) is not None:
             self._waiting_bytes -= len(write.answer.body)
 
-    def _remove(self, key: bytes) -> None:
-        self._remove_name(self._name(key))
-
-    def _remove_name(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         task = asyncio.create_task(self._delete(name))
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
@@ -283,11 +256,6 @@ class RedisCache:
 
     def _name(self, key: bytes) -> str:
         return f"{self._prefix}:exact:{key.hex()}"
-
-
-def _idle_seconds(began: float, began_cpu: float) -> float:
-    """Wall time less our own CPU time: a busy gateway must not take its own slowness for Redis's."""
-    return (time.perf_counter() - began) - (time.process_time() - began_cpu)
 
 
 def _reason(error: BaseException | None) -> str:

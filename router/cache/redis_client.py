@@ -15,7 +15,7 @@ from router.errors import SettingsError
 
 Client = Redis | RedisCluster
 
-MOST_CONNECTIONS = 32
+_MOST_CONNECTIONS = 8
 _CONNECT_SECONDS = 1.0
 
 
@@ -38,7 +38,7 @@ def open_client(url: str) -> Client:
                 retry=Retry(NoBackoff(), 0),
                 socket_connect_timeout=_CONNECT_SECONDS,
                 socket_timeout=_CONNECT_SECONDS,
-                max_connections=MOST_CONNECTIONS,
+                max_connections=_MOST_CONNECTIONS,
                 protocol=2,
             )
         return Redis.from_url(
@@ -47,7 +47,7 @@ def open_client(url: str) -> Client:
             socket_connect_timeout=_CONNECT_SECONDS,
             # The callers' own deadlines bound every wait; a second one for each read and write costs 30 us a call.
             socket_timeout=None,
-            max_connections=MOST_CONNECTIONS,
+            max_connections=_MOST_CONNECTIONS,
             protocol=2,
         )
     except (ValueError, TypeError) as error:
