@@ -1,7 +1,7 @@
 """The exact cache on Redis, shared by gateways. Redis may be slow, full, read-only, gone or lying: that is a miss.
 
-A request waits for Redis only in `get`, and only while patience lasts; then the breaker passes Redis by until a probe in
-the background has seen it answer quickly again. Writes go out in the background, from a bounded queue.
+A request waits for Redis only in `get`, and only while patience lasts; then the breaker passes Redis by until a
+background probe has seen it answer quickly again. Writes go out in the background, from a bounded queue.
 """
 
 from __future__ import annotations
