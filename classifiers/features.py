@@ -118,7 +118,7 @@ class FeatureFunction:
         known = self.vectors.mean_into(read.words, vector[HAND:]) if self.vectors is not None else 0.0
         lead, says = _concepts(read)
         _PACK.pack_into(
-            vector,
+            vector.data,
             0,
             *_shape(read),
             *_structure(read, ask.text),

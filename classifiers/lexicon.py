@@ -127,6 +127,8 @@ CONCEPTS: Final[dict[str, str]] = {
         gelişt* uygula rancang implementasikan thiết صمم طور नवीकृत डिज़ाइन डिजाइन לתכנן designa utveckla
     """,
     "systems": """
+        сложность сложн* складн* komplexität complejidad complexité complessità complexidade złożoność karmaşıklık
+        जटिलता persistent threadsafe потокобезопасный lru
         distributed distr* distri* consensus raft paxos concurrency concurrent concu* lockfree mutex deadlock
         latency throughput kernel compiler allocator garbage cache coherence sharding shard replication repli*
         quorum crdt linea* serializable isolation transaction transactions idempotent eventual byzantine vector

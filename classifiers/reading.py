@@ -26,6 +26,10 @@ _STARTS_LIKE_A_FOLLOW_UP: Final = frozenset(
     " maar nu i ale teraz и а но теперь та але тепер ve ama şimdi dan tapi sekarang और अब و لكن".split()
 )
 
+_GOES_ON: Final = frozenset(
+    "continue proceed go do continúa sigue weiter mach prossegui continua dalej продолжай давай devam जारी".split()
+)
+
 
 class Reading(NamedTuple):
     """One ask, cut up. `text` is what is judged: the last turn, with the turn before where it only makes sense so.
@@ -97,7 +101,7 @@ def _leans_on_what_came_before(text: str, words: list[str], signs: Signs) -> boo
     if signs.kana or signs.han or signs.hangul or signs.indic:
         said |= {names[column] for entry, column in lexicon.substring_concepts().items() if entry in text}
     units = units_of(len(words), signs)
-    if units <= 6 and said & {"thanks", "greet"} and not said & {"affirm", "refer", "rewrite"}:
+    if units <= 6 and said & {"thanks", "greet"} and not said & {"refer", "rewrite"} and not _GOES_ON & set(words):
         return False
     if said & {"refer", "affirm"} or (words and words[0] in _STARTS_LIKE_A_FOLLOW_UP):
         return True

@@ -35,13 +35,16 @@ class WordVectors:
 
     def mean_into(self, words: list[str], out: NDArray[np.float32]) -> float:
         """Write the mean of the words' rows into `out`; returns the share of words known whole."""
-        row = self._row
-        rows = [row[word] for word in words if word in row]
-        known = len(rows)
-        if known < len(words):
-            for word in words:
-                if word not in row:
-                    rows.extend(self._pieces(word[:LONGEST_WORD]))
+        found = self._row.get
+        rows: list[int] = []
+        known = 0
+        for word in words:
+            number = found(word)
+            if number is not None:
+                rows.append(number)
+                known += 1
+            else:
+                rows.extend(self._pieces(word[:LONGEST_WORD]))
         if not rows:
             out[:] = 0.0
             return 0.0

@@ -1,0 +1,139 @@
+"""From rows to calibrated heads: how chat and exams are weighed, how strength is chosen, what a head has not seen.
+
+The fitting itself is in `fit`, the slope and shift in `calibrate`; reading and saving in `train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from classifiers.artefact import Artefact
+from classifiers.errors import TrainingError
+from classifiers.features import FeatureFunction
+from classifiers.tasks import TASKS
+from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
+from classifiers.training.dataset import Row
+from classifiers.training.fit import Floats, fit_quality, fit_support, fit_tasks, folds, logits
+
+CHAT_WEIGHT: Final = 5.0
+"""Weight of all chat prompts together, against all outcome rows together; by cross-validation among 0.3, 1, 2, 3, 5:
+more helps chat and costs ranking on exams out of domain."""
+STRENGTHS: Final = (0.003, 0.01, 0.03)
+TASK_STRENGTH: Final = 0.03
+TASK_WEIGHT_OF_OUTCOMES: Final = 0.15
+FOLDS: Final = 5
+SUPPORT_AXES: Final = 32
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Training rows as arrays. features: (n, d); labels are NaN where unknown; weights: (n,)."""
+
+    rows: Sequence[Row]
+    features: Floats
+    small: Floats
+    large: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], featurise: FeatureFunction) -> Table:
+        # float16, because that is what the ledger keeps and retraining sees.
+        features = np.stack([featurise(row.ask) for row in rows]).astype(np.float16).astype(np.float64)
+        chat = np.array([row.source == "chat" for row in rows])
+        weights = np.ones(len(rows))
+        if chat.any() and not chat.all():
+            weights[chat] = CHAT_WEIGHT * (~chat).sum() / chat.sum()
+        small, large = (
+            np.array([np.nan if label is None else label for label in labels], dtype=np.float64)
+            for labels in ([row.small for row in rows], [row.large for row in rows])
+        )
+        return cls(rows, features, small, large, weights)
+
+    def part(self, indices: Any) -> Table:
+        chosen = np.arange(len(self.rows))[indices]
+        return Table(
+            [self.rows[index] for index in chosen],
+            self.features[chosen],
+            self.small[chosen],
+            self.large[chosen],
+            self.weights[chosen],
+        )
+
+    @property
+    def groups(self) -> list[str]:
+        return [row.group for row in self.rows]
+
+
+def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed: int) -> Artefact:
+    """All heads on all rows of the table, calibrated on folds of it."""
+    quality = [calibrated_head(table, tier, strength, seed) for tier in ("small", "large")]
+    chat = np.array([row.source == "chat" for row in table.rows])
+    task_weights = np.where(chat, table.weights, TASK_WEIGHT_OF_OUTCOMES)
+    tasks = fit_tasks(table.features, [row.task for row in table.rows], TASKS, task_weights, TASK_STRENGTH)
+    mean, axes, knots = fit_support(table.features, table.weights, SUPPORT_AXES, seed)
+    return Artefact(
+        featurise=featurise,
+        tasks=TASKS,
+        models=(),
+        heads=np.vstack([*quality, tasks]).astype(np.float32),
+        priors=_priors(table).astype(np.float32),
+        support_mean=mean.astype(np.float32),
+        support_axes=axes.astype(np.float32),
+        support_knots=knots.astype(np.float32),
+    )
+
+
+def calibrated_head(table: Table, tier: str, strength: float, seed: int) -> Floats:
+    """One generic quality head, shape (d + 1,)."""
+    table, labels = _labelled(table, tier)
+    held_out = held_out_logits(table, labels, strength, seed)
+    slope, shift = fit_slope_and_shift(held_out, labels, table.weights)
+    return apply_to_head(fit_quality(table.features, labels, table.weights, strength), slope, shift)
+
+
+def held_out_logits(table: Table, labels: Floats, strength: float, seed: int) -> Floats:
+    """For every row, the logit of a head that has not seen the row's group."""
+    result = np.zeros(len(labels))
+    for seen, unseen in folds(table.groups, FOLDS, seed):
+        head = fit_quality(table.features[seen], labels[seen], table.weights[seen], strength)
+        result[unseen] = logits(head, table.features[unseen])
+    return result
+
+
+def choose_strength(table: Table, seed: int, say: Say) -> float:
+    """The regularisation with the least weighted log loss of the small head over grouped folds."""
+    table, labels = _labelled(table, "small")
+    losses = {}
+    for strength in STRENGTHS:
+        shares = sigmoid(held_out_logits(table, labels, strength, seed))
+        loss = -(labels * np.log(shares) + (1 - labels) * np.log1p(-shares))
+        losses[strength] = float(np.average(loss, weights=table.weights))
+        say(f"strength {strength}: held-out log loss {losses[strength]:.4f}")
+    return min(losses, key=losses.__getitem__)
+
+
+def _labelled(table: Table, tier: str) -> tuple[Table, Floats]:
+    labels = table.small if tier == "small" else table.large
+    known = ~np.isnan(labels)
+    if known.sum() < 50:
+        raise TrainingError(f"only {int(known.sum())} rows have an outcome of a {tier} model; 50 are needed")
+    return table.part(known), labels[known]
+
+
+def _priors(table: Table) -> Floats:
+    """P(good answer) by tier and task, shape (2, tasks), drawn a little towards the mean of the tier."""
+    priors = np.zeros((2, len(TASKS)))
+    for tier, labels in enumerate((table.small, table.large)):
+        known = ~np.isnan(labels)
+        overall = float(np.average(labels[known], weights=table.weights[known]))
+        for column, task in enumerate(TASKS):
+            of_task = known & np.array([row.task == task for row in table.rows])
+            weight = float(table.weights[of_task].sum())
+            total = float((table.weights * np.nan_to_num(labels))[of_task].sum())
+            priors[tier, column] = (total + 20.0 * overall) / (weight + 20.0)
+    return np.clip(priors, 0.02, 0.98)

@@ -1,0 +1,69 @@
+"""Trains an artefact from outcome files and the seed prompts: read, fit, measure, save.
+
+The same input, seed and machine give the same bytes; the date in the manifest is SOURCE_DATE_EPOCH, or none.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from classifiers.artefact import Artefact, load_default, save_artefact
+from classifiers.errors import TrainingError
+from classifiers.features import FeatureFunction
+from classifiers.training import report
+from classifiers.training.dataset import SEED_FILE, read_outcomes, seed_rows, training_rows, without_near_duplicates
+from classifiers.training.heads import Say, Table, choose_strength, fit_artefact
+from classifiers.vectors import WordVectors
+
+NEVER: Final = "routellm"
+"""The published test sets: a file of theirs is refused as training data."""
+
+
+def train(
+    data: Sequence[Path], out: Path, *, seed: int = 0, vectors: WordVectors | None = None, say: Say = lambda text: None
+) -> Artefact:
+    """Train on outcome files and the seed prompts, write the artefact with its report to `out`.
+
+    vectors: word vectors to build on; default those of the artefact that ships. Raises TrainingError, ArtefactError.
+    """
+    for path in data:
+        if path.name.startswith(NEVER):
+            raise TrainingError(f"{path}: the RouteLLM test sets are for measuring and never trained on")
+    rows = seed_rows()
+    for path in data:
+        say(f"reading {path.name}")
+        rows += training_rows(read_outcomes(path), path.name.split(".")[0])
+    rows = without_near_duplicates(rows)
+    featurise = FeatureFunction(vectors if vectors is not None else load_default().featurise.vectors)
+    say(f"{len(rows)} rows, {featurise.size} features")
+    table = Table.of(rows, featurise)
+    strength = choose_strength(table, seed, say)
+    artefact = fit_artefact(table, featurise, strength, seed)
+    say("measuring")
+    measured = report.measure(table, featurise, strength, seed, say)
+    about = {
+        "created": _created(),
+        "seed": seed,
+        "strength": strength,
+        "data": [{"name": path.name, "sha256": _sha256(path)} for path in (SEED_FILE, *data)],
+        "rows": {source: sum(row.source == source for row in rows) for source in sorted({row.source for row in rows})},
+        "metrics": report.headline(measured),
+    }
+    texts = {"report.json": report.as_json(measured), "report.md": report.as_markdown(measured, about)}
+    return save_artefact(artefact, out, about, texts)
+
+
+def _created() -> str | None:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if not epoch:
+        return None
+    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).isoformat()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
