@@ -28,7 +28,7 @@ _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?=[^\n])){2}")
 _NULL_USAGE = re.compile(
     rb',"usage":null(?=(?:,"[^"\\]*":(?:"[^"\\]*"|null|true|false|-?[0-9.]+))*\}(?:\n\n|\r\n\r\n))'
 )
-"""As OpenAI writes it. Only flat members follow until the object and its event end, so it is a top-level one for sure."""
+"""As OpenAI writes it. Only flat members follow until the object and its event end: surely a top-level one."""
 
 _NULL_USAGE_ANYWHERE = re.compile(rb'(?:,\s*"usage"\s*:\s*null)|(?:"usage"\s*:\s*null\s*,)')
 
