@@ -1,0 +1,81 @@
+"""What the ledger promises to the rest of the gateway, and the two ways in which a database can say no.
+
+One implementation (`router.ledger.store`) speaks to two databases, SQLite and PostgreSQL; the same contract tests run
+on both. What is asked of the rows lives in `reports`, `export` and `registry`, which need no more than `Store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from classifiers.contract import LabelSource
+from router.domain import Outcome
+from router.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping, Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class StoreAway(StoreError):
+    """The database is out of reach, locked, full or starting: the same call may well succeed later."""
+
+
+class RowsRefused(StoreError):
+    """The database is well but will not take these rows; one of them is at fault, and none was written."""
+
+
+class Writer(Protocol):
+    """All that the recorder needs."""
+
+    async def open(self) -> None:
+        """Makes or checks the schema. Raises StoreAway when out of reach, StoreError for somebody else's or a newer
+        database. Harmless when called again."""
+        ...
+
+    async def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Writes all or none, in one transaction. A row that is there already is left alone, so a write whose
+        result was never heard of may be repeated. Raises StoreAway or RowsRefused."""
+        ...
+
+
+class Store(Writer, Protocol):
+    """The ledger's database. Every method raises StoreAway while it is out of reach."""
+
+    async def add_label(
+        self,
+        request_id: str,
+        tenant: str,
+        key: str,
+        source: LabelSource,
+        score: float,
+        weight: float = 1.0,
+        comment: str | None = None,
+        *,
+        known: bool = False,
+    ) -> bool:
+        """Keeps a label of a request; the latest of the same key and source wins. False, and nothing kept, where the
+        request is unknown or another tenant's. known: the caller knows better (`Recorder.knows`: not written yet)."""
+        ...
+
+    async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:
+        """Forgets outcomes, texts and labels older than `before_unix`, and features older than
+        `features_before_unix` (default the same). Returns how many outcomes went."""
+        ...
+
+    async def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        """What a query finds."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A writing transaction: committed at the end of the block, rolled back on an exception. Two that take
+        `exclusive` turns wait for each other."""
+        ...
+
+    async def take_turn(self, connection: AsyncConnection) -> None:
+        """Inside `transaction`: waits until no other has the turn, and keeps it until the end of the block."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,1 @@
+"""The schema's history, run by `router.ledger.schema`; alembic finds the revisions in `versions`."""

@@ -1,0 +1,178 @@
+"""The ledger in a database: SQLite for one machine, PostgreSQL for many. One file speaks to both through SQLAlchemy.
+
+Writing rows goes past SQLAlchemy's conversion of parameters (see `rows`); everything else is plain Core. Reports,
+exports and the registry are built on `rows` and `transaction`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from classifiers.contract import LabelSource
+from router.domain import Outcome
+from router.ledger import schema
+from router.ledger.connect import WRITES, border, engine_for, sqlite_file
+from router.ledger.partitions import Partitions, drop_before
+from router.ledger.rows import Row, clean, features_row, outcome_row, text_row
+from router.ledger.tables import features, labels, outcomes, texts
+
+SLICE = 32
+"""Rows turned into tuples before the event loop gets a turn: about half a millisecond."""
+
+_TURN = 0x5167_6E61_6C62_6F78
+"""The key of our advisory lock on PostgreSQL."""
+
+
+class SqlStore:
+    """The ledger at a URL: `sqlite:///FILE`, or `postgresql://` (`postgres://`) with whatever libpq understands.
+
+    Making one connects to nothing. Raises StoreError at once for a URL that is neither.
+    """
+
+    def __init__(self, url: str):
+        self._engine = engine_for(url)
+        self._postgres = self._engine.dialect.name == "postgresql"
+        self._partitions = Partitions()
+        self._insert = {table: self._insert_of(table) for table in (outcomes, features, texts)}
+
+    async def open(self) -> None:
+        """See `contract.Writer.open`. Gateways that start at once on an empty database wait for each other."""
+        with border():
+            if (file := sqlite_file(self._engine)) is not None:
+                await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+            async with self._engine.connect() as connection:
+                current = await connection.run_sync(schema.is_current)
+            if not current:
+                async with self.transaction() as connection:
+                    await self.take_turn(connection)
+                    if not await connection.run_sync(schema.is_current):
+                        await connection.run_sync(schema.upgrade)
+        if self._postgres:
+            await self._make_partitions([])
+
+    async def write(self, outcomes_: Sequence[Outcome]) -> None:
+        """See `contract.Writer.write`."""
+        if self._postgres:
+            await self._make_partitions([outcome.at_unix for outcome in outcomes_])
+        with border(of_rows=True):
+            rows = await _rows_of(outcomes_)
+            async with self._writing() as connection:
+                for table, of_table in rows.items():
+                    if of_table:
+                        await connection.exec_driver_sql(self._insert[table], of_table)
+
+    async def add_label(
+        self,
+        request_id: str,
+        tenant: str,
+        key: str,
+        source: LabelSource,
+        score: float,
+        weight: float = 1.0,
+        comment: str | None = None,
+        *,
+        known: bool = False,
+    ) -> bool:
+        """See `contract.Store.add_label`."""
+        row = {
+            "request_id": request_id,
+            "tenant": tenant,
+            "key": key,
+            "source": source,
+            "score": float(score),
+            "weight": float(weight),
+            "comment": clean(comment),
+            "at_unix": time.time(),
+        }
+        insert = self._upsert(labels, row)
+        theirs = sa.select(sa.literal(1)).where(outcomes.c.request_id == request_id, outcomes.c.tenant == tenant)
+        with border():
+            async with self.transaction() as connection:
+                if not known and (await connection.execute(theirs.limit(1))).first() is None:
+                    return False
+                await connection.execute(insert)
+        return True
+
+    async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:
+        """See `contract.Store.prune`. On PostgreSQL whole days go with their partitions."""
+        before_features = before_unix if features_before_unix is None else max(before_unix, features_before_unix)
+        gone = 0
+        with border():
+            async with self.transaction() as connection:
+                await self.take_turn(connection)
+                for table, before in ((outcomes, before_unix), (texts, before_unix), (features, before_features)):
+                    dropped = await drop_before(connection, table.name, before) if self._postgres else 0
+                    deleted = (await connection.execute(sa.delete(table).where(table.c.at_unix < before))).rowcount
+                    gone += dropped + deleted if table is outcomes else 0
+                await connection.execute(sa.delete(labels).where(labels.c.at_unix < before_unix))
+        return gone
+
+    async def rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        """See `contract.Store.rows`."""
+        with border():
+            async with self._engine.connect() as connection:
+                found: Sequence[sa.RowMapping] = (await connection.execute(query)).mappings().all()
+                return found
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """See `contract.Store.transaction`."""
+        with border():
+            async with self._writing() as connection:
+                yield connection
+
+    async def take_turn(self, connection: AsyncConnection) -> None:
+        """See `contract.Store.take_turn`. SQLite's writers take turns anyway."""
+        if self._postgres:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as plain:
+            connection = await plain.execution_options(**{WRITES: True})
+            async with connection.begin():
+                yield connection
+
+    async def _make_partitions(self, times_unix: Sequence[float]) -> None:
+        if missing := self._partitions.missing(times_unix):
+            async with self.transaction() as connection:
+                await self.take_turn(connection)
+                await self._partitions.make(connection, missing)
+
+    def _insert_of(self, table: sa.Table) -> str:
+        """The driver's own text of an insert that leaves rows alone that are there already."""
+        dialect = postgresql if self._postgres else sqlite
+        return str(dialect.insert(table).on_conflict_do_nothing().compile(dialect=self._engine.dialect))
+
+    def _upsert(self, table: sa.Table, row: dict[str, Any]) -> sa.Insert:
+        dialect = postgresql if self._postgres else sqlite
+        insert = dialect.insert(table).values(row)
+        rest = {name: insert.excluded[name] for name in row if not table.c[name].primary_key}
+        upsert: sa.Insert = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest)
+        return upsert
+
+
+async def _rows_of(given: Sequence[Outcome]) -> dict[sa.Table, list[Row]]:
+    """The rows of every table, made a slice at a time so that requests in flight are not held up."""
+    rows: dict[sa.Table, list[Row]] = {outcomes: [], features: [], texts: []}
+    for number, outcome in enumerate(given, start=1):
+        rows[outcomes].append(outcome_row(outcome))
+        if (vector := features_row(outcome)) is not None:
+            rows[features].append(vector)
+        if (text := text_row(outcome)) is not None:
+            rows[texts].append(text)
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+    return rows
