@@ -1,6 +1,6 @@
 """Asks Redis for many keys at once: one MGET is on its way, and all who come meanwhile share the next.
 
-Alone a GET costs redis-py 150 to 200 us of CPU, most of it system calls and the hand-over of connections; twenty callers
+Alone a GET costs redis-py 150 to 200 us of CPU, most of it system calls and the hand-over of connections; 20 callers
 at once pay some 30 us each this way (`bench/cache.py`), and 170 us each with a GET of their own. Besides, a caller who
 leaves in the middle cancels nothing: the connection keeps its place in the conversation.
 """
