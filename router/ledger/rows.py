@@ -100,7 +100,7 @@ def text_row(outcome: Outcome) -> Row | None:
     return float(outcome.at_unix), outcome.request_id, clean(outcome.request_text), clean(outcome.response_text)
 
 
-def outcome_of(row: Mapping[str, Any]) -> Outcome:
+def outcome_of(row: Mapping[Any, Any]) -> Outcome:
     """The outcome that a row of `outcomes` was made of; with columns of `features` and `texts` joined, those too."""
     price, vector = row["price"], row.get("vector")
     return Outcome(
