@@ -6,9 +6,11 @@ refused with the reason. `pack` and `unpack` turn a folder into bytes and back, 
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -195,6 +197,12 @@ def unpack(packed: bytes, folder: Path) -> Artefact:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return load_artefact(folder)
+
+
+def created() -> str | None:
+    """The date a manifest may carry: SOURCE_DATE_EPOCH in RFC 3339, else none, so that bytes repeat."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).isoformat() if epoch else None
 
 
 def _check_shapes(artefact: Artefact, folder: Path) -> None:

@@ -5,14 +5,12 @@ The same input, seed and machine give the same bytes; the date in the manifest i
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from classifiers.artefact import Artefact, load_default, save_artefact
+from classifiers.artefact import Artefact, created, load_default, save_artefact
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
 from classifiers.training import report
@@ -47,7 +45,7 @@ def train(
     say("measuring")
     measured = report.measure(table, featurise, strength, seed, say)
     about = {
-        "created": _created(),
+        "created": created(),
         "seed": seed,
         "strength": strength,
         "data": [{"name": path.name, "sha256": _sha256(path)} for path in (SEED_FILE, *data)],
@@ -56,13 +54,6 @@ def train(
     }
     texts = {"report.json": report.as_json(measured), "report.md": report.as_markdown(measured, about)}
     return save_artefact(artefact, out, about, texts)
-
-
-def _created() -> str | None:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return None
-    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).isoformat()
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,292 @@
+"""Learns from one's own traffic: heads refitted from logged features and labels, pulled towards what serves now.
+
+Two steps, each taken only as far as held-out labels bear it out, so that few labels mend the base rate, more of them
+bend the head, and noise moves nothing: first slope and shift of a head, then its weights under a Gaussian prior
+centred on the current ones. Privately asked requests have no features and never get here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.artefact import Artefact, created, save_artefact
+from classifiers.contract import LoggedDecision
+from classifiers.training import measures
+from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
+from classifiers.training.fit import Floats, Scaling, folds, logits, one_thread
+from classifiers.training.measures import Figure
+
+MINIMUM_LABELS: Final = 20
+"""Of a head; with fewer it stays as it is."""
+PULLS: Final = (300.0, 100.0, 30.0, 10.0)
+"""Strengths of the prior that are tried, strongest first, in labels' worth."""
+FOLDS: Final = 5
+HOLD_OUT: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Logged requests with a label, oldest first. features: (n, d); scores, weights: (n,)."""
+
+    decisions: tuple[LoggedDecision, ...]
+    features: Floats
+    scores: Floats
+    weights: Floats
+
+    def part(self, chosen: Sequence[int]) -> Labelled:
+        indices = np.array(chosen, dtype=np.intp)
+        return Labelled(
+            tuple(self.decisions[index] for index in chosen),
+            self.features[indices],
+            self.scores[indices],
+            self.weights[indices],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChange:
+    """What became of one head. step: `kept`, `shifted` or `refitted`; losses are held-out log losses by label."""
+
+    head: str
+    labels: int
+    step: str
+    loss_before: float | None
+    loss_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainReport:
+    """What a retraining used and did. foreign: rows whose features another function made, and so left out."""
+
+    used: int
+    without_features: int
+    without_label: int
+    foreign: int
+    heads: tuple[HeadChange, ...]
+
+    @property
+    def changed(self) -> bool:
+        return any(change.step != "kept" for change in self.heads)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Current and candidate on the same held-out requests, for the models that really answered them.
+
+    Lower is better for the losses, higher for AUC. difference: candidate minus current log loss, with its interval.
+    """
+
+    n: int
+    current: Mapping[str, Figure]
+    candidate: Mapping[str, Figure]
+    difference: Figure
+    moved: float
+    """Share of requests that cross complexity 0.35."""
+
+    @property
+    def better(self) -> bool:
+        """The candidate's log loss is lower, and the whole interval says so."""
+        return self.difference.high is not None and self.difference.high < 0.0
+
+    @property
+    def not_worse(self) -> bool:
+        """Nothing speaks against the candidate: the interval does not lie wholly above zero."""
+        return self.n == 0 or (self.difference.low is not None and self.difference.low <= 0.0)
+
+
+def newest(
+    logged: Sequence[LoggedDecision], share: float = HOLD_OUT
+) -> tuple[list[LoggedDecision], list[LoggedDecision]]:
+    """(older, newest share) of the labelled requests, by time; ties by request id."""
+    ordered = sorted((row for row in logged if row.labels), key=lambda row: (row.at_unix, row.request_id))
+    cut = len(ordered) - round(len(ordered) * share)
+    return ordered[:cut], ordered[cut:]
+
+
+def retrain_from_logs(
+    logged: Sequence[LoggedDecision], current: Artefact, *, seed: int = 0
+) -> tuple[Artefact, RetrainReport]:
+    """A new artefact from the current one and labelled requests. Deterministic; never raises for want of labels.
+
+    Generic heads learn from every model of their tier. A model with labels of its own gets a head of its own, pulled
+    towards the generic one of its tier. Where nothing was learned the artefact returned equals the current one.
+    """
+    with one_thread():
+        return _retrain(logged, current, seed)
+
+
+def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDecision], *, seed: int = 0) -> Comparison:
+    """Both artefacts on labelled requests neither was trained on, with 95 per cent bootstrap intervals."""
+    labelled, _ = _usable(held_out, current)
+    n = len(labelled.scores)
+    if n == 0 or candidate.featurise.digest != current.featurise.digest:
+        return Comparison(0, {}, {}, Figure(None), 0.0)
+    shares = [_shares(artefact, labelled) for artefact in (current, candidate)]
+    losses = [_losses(share, labelled.scores) for share in shares]
+
+    def difference(i: NDArray[np.intp]) -> float:
+        return float(np.average(losses[1][i] - losses[0][i], weights=labelled.weights[i]))
+
+    generic = [_complexity(artefact, labelled.features) for artefact in (current, candidate)]
+    return Comparison(
+        n=n,
+        current=_figures(shares[0], labelled, seed),
+        candidate=_figures(shares[1], labelled, seed),
+        difference=measures.bootstrap(difference, n, seed),
+        moved=float(np.mean((generic[0] >= 0.35) != (generic[1] >= 0.35))),
+    )
+
+
+def save_retrained(
+    artefact: Artefact, folder: Path, current: Artefact, report: RetrainReport, comparison: Comparison | None
+) -> Artefact:
+    """Write a retrained artefact with what it came from and how it compared; see `artefact.save_artefact`."""
+    about: dict[str, Any] = {
+        "created": created(),
+        "parent": current.digest,
+        "retraining": asdict(report),
+        "comparison": asdict(comparison) if comparison is not None else None,
+    }
+    return save_artefact(artefact, folder, about, {})
+
+
+def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> tuple[Artefact, RetrainReport]:
+    labelled, report = _usable(logged, current)
+    heads = current.heads.astype(np.float64)
+    changes: list[HeadChange] = []
+    for row, tier in enumerate(("small", "large")):
+        of_tier = [
+            index
+            for index, decision in enumerate(labelled.decisions)
+            if (decision.model.tier == "small") == (tier == "small")
+        ]
+        heads[row], change = _refit(f"tier {tier}", heads[row], labelled.part(of_tier), seed)
+        changes.append(change)
+    first_model = 2 + len(current.tasks)
+    own = {model: heads[first_model + number] for number, model in enumerate(current.models)}
+    for model in sorted({decision.model.model.lower() for decision in labelled.decisions}):
+        of_model = [index for index, row in enumerate(labelled.decisions) if row.model.model.lower() == model]
+        tier_row = 0 if labelled.decisions[of_model[0]].model.tier == "small" else 1
+        head, change = _refit(f"model {model}", own.get(model, heads[tier_row]), labelled.part(of_model), seed)
+        if change.step != "kept":
+            own[model] = head
+        changes.append(change)
+    models = tuple(sorted(own))
+    new_heads = np.vstack([heads[:first_model], *(own[model][None, :] for model in models)])
+    artefact = replace(current, models=models, heads=new_heads.astype(np.float32), manifest={})
+    return artefact, replace(report, heads=tuple(changes))
+
+
+def _refit(name: str, current: Floats, labelled: Labelled, seed: int) -> tuple[Floats, HeadChange]:
+    """The candidate with the least held-out loss, but the current head unless it is beaten by a standard error."""
+    count = len(labelled.scores)
+    groups = [row.request_id for row in labelled.decisions]
+    if count < MINIMUM_LABELS or len(set(groups)) < FOLDS:
+        return current, HeadChange(name, count, "kept", None, None)
+    candidates = [("shifted", None), *(("refitted", pull) for pull in PULLS)]
+    before = _losses(sigmoid(logits(current, labelled.features)), labelled.scores)
+    held_out = {pull: np.zeros(count) for _, pull in candidates}
+    for seen, unseen in folds(groups, FOLDS, seed):
+        for _, pull in candidates:
+            head = _fitted(current, labelled.part([int(index) for index in seen]), pull)
+            shares = sigmoid(logits(head, labelled.features[unseen]))
+            held_out[pull][unseen] = _losses(shares, labelled.scores[unseen])
+    weights = labelled.weights / labelled.weights.mean()
+    incumbent, step, pull, best = before, "kept", None, current
+    for next_step, next_pull in candidates:  # from the most cautious to the boldest
+        gain = (incumbent - held_out[next_pull]) * weights
+        if gain.mean() > gain.std(ddof=1) / np.sqrt(count):
+            incumbent, step, pull = held_out[next_pull], next_step, next_pull
+    if step != "kept":
+        best = _fitted(current, labelled, pull)
+    mean_before, mean_after = (float(np.average(loss, weights=labelled.weights)) for loss in (before, incumbent))
+    return best, HeadChange(name, count, step, mean_before, mean_after)
+
+
+def _fitted(current: Floats, labelled: Labelled, pull: float | None) -> Floats:
+    slope, shift = fit_slope_and_shift(logits(current, labelled.features), labelled.scores, labelled.weights)
+    shifted = apply_to_head(current, slope, shift)
+    return shifted if pull is None else _bend(shifted, labelled, pull)
+
+
+def _bend(head: Floats, labelled: Labelled, pull: float) -> Floats:
+    """Newton's method for the weights' difference from `head`, ridge `pull` on scaled features, bias nearly free."""
+    scaling = Scaling.of(labelled.features, labelled.weights)
+    design = np.hstack([scaling.apply(labelled.features), np.ones((len(labelled.scores), 1))])
+    base = logits(head, labelled.features)
+    ridge = np.full(design.shape[1], pull)
+    ridge[-1] = 1.0
+    change = np.zeros(design.shape[1])
+    for _ in range(20):
+        shares = sigmoid(base + design @ change)
+        gradient = design.T @ (labelled.weights * (shares - labelled.scores)) + ridge * change
+        curvature = (design * (labelled.weights * shares * (1.0 - shares))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(curvature, gradient)
+        change -= step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    bent: Floats = head + scaling.fold_in(change[None, :-1], change[-1:])[0]
+    return bent
+
+
+def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
+    without_label = without_features = foreign = 0
+    kept: list[LoggedDecision] = []
+    for row in sorted(logged, key=lambda row: (row.at_unix, row.request_id)):
+        if not any(label.weight > 0 for label in row.labels):
+            without_label += 1
+        elif row.features is None:
+            without_features += 1
+        elif row.features_digest != current.featurise.digest or row.features.shape != (current.featurise.size,):
+            foreign += 1
+        else:
+            kept.append(row)
+    labels = [_score(row) for row in kept]
+    size = current.featurise.size
+    features = np.stack([np.asarray(row.features, dtype=np.float64) for row in kept]) if kept else np.zeros((0, size))
+    scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
+    labelled = Labelled(tuple(kept), np.nan_to_num(features), scores, weights)
+    return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
+
+
+def _score(row: LoggedDecision) -> tuple[float, float]:
+    """(weighted mean of the labels, their weight together but at most one: many thumbs are still one request)."""
+    total = sum(label.weight for label in row.labels)
+    score = sum(label.weight * label.score for label in row.labels) / total
+    return min(1.0, max(0.0, score)), min(total, 1.0)
+
+
+def _shares(artefact: Artefact, labelled: Labelled) -> Floats:
+    """P(good answer) of the model that answered, for each request."""
+    rows = {model: 2 + len(artefact.tasks) + number for number, model in enumerate(artefact.models)}
+    heads = artefact.heads.astype(np.float64)
+    chosen = [rows.get(row.model.model.lower(), 0 if row.model.tier == "small" else 1) for row in labelled.decisions]
+    picked = heads[chosen]
+    return sigmoid((picked[:, :-1] * labelled.features).sum(axis=1) + picked[:, -1])
+
+
+def _complexity(artefact: Artefact, features: Floats) -> Floats:
+    return 1.0 - sigmoid(logits(artefact.heads[0].astype(np.float64), features))
+
+
+def _losses(shares: Floats, scores: Floats) -> Floats:
+    bounded = np.clip(shares, 1e-3, 1.0 - 1e-3)
+    losses: Floats = -(scores * np.log(bounded) + (1.0 - scores) * np.log1p(-bounded))
+    return losses
+
+
+def _figures(shares: Floats, labelled: Labelled, seed: int) -> dict[str, Figure]:
+    scores, n = labelled.scores, len(shares)
+    losses = _losses(shares, scores)
+    return {
+        "log_loss": measures.bootstrap(lambda i: float(losses[i].mean()), n, seed),
+        "brier": measures.bootstrap(lambda i: measures.brier(shares[i], scores[i]), n, seed),
+        "ece": measures.bootstrap(lambda i: measures.ece(shares[i], scores[i]), n, seed),
+        "auc": measures.bootstrap(lambda i: measures.auc(shares[i], scores[i] > 0.5), n, seed),
+    }

@@ -1,0 +1,206 @@
+"""The commands about the judge: train, evaluate, artefacts. What they do is in `classifiers`, how it is asked for here.
+
+Exit codes: 0 fine; 1 a finding (an artefact that does not verify); 2 bad input (a file, a model, a flag).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from classifiers.errors import ArtefactError, ClassifierError
+
+FINDING, BAD_INPUT = 1, 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Seed = Annotated[int, typer.Option(help="Fixes folds, ties and resamples.")]
+
+
+def train(
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA...", help="Outcome files (*.jsonl.gz) or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write the artefact to.")],
+    seed: Seed = 0,
+    vectors: Annotated[
+        Path | None, typer.Option(help="Folder of word vectors; default those of the shipped artefact.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train an artefact from outcome files and the seed prompts, and measure it."""
+    from classifiers.training.train import train as run
+    from classifiers.vectors import load_vectors
+
+    try:
+        table = load_vectors(vectors) if vectors is not None else None
+        artefact = run(_files(data), out, seed=seed, vectors=table, say=_progress())
+    except (ClassifierError, OSError, ValueError) as error:
+        _refuse(error)
+    if as_json:
+        _print_json({"artefact": str(out), **artefact.manifest})
+    else:
+        typer.echo(f"{out}: fast@{artefact.digest}")
+        typer.echo((out / "report.md").read_text(encoding="utf-8"))
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl.gz", help="An outcome file.")],
+    small: Annotated[str, typer.Option(help="The small model, as the file names it.")],
+    large: Annotated[str, typer.Option(help="The large model, as the file names it.")],
+    artefact: Annotated[Path | None, typer.Option(help="Artefact folder; default the shipped one.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, max=20, help="Fit on the file's own labels, in so many folds.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what routing between two models of a file would have been worth."""
+    from classifiers.artefact import load_artefact, load_default
+    from classifiers.training.dataset import read_outcomes
+    from classifiers.training.evaluate import evaluate as run
+
+    try:
+        default = load_default()
+        judged = load_artefact(artefact) if artefact is not None else default
+        incumbent = default if judged.digest != default.digest or folds is not None else None
+        figures = run(read_outcomes(file), small, large, judged, fold_count=folds, seed=seed, incumbent=incumbent)
+    except (ClassifierError, OSError) as error:
+        _refuse(error)
+    if as_json:
+        _print_json(figures)
+    else:
+        _print_figures(figures)
+
+
+artefacts = typer.Typer(help="Look at trained artefacts.", no_args_is_help=True)
+
+Folder = Annotated[Path | None, typer.Argument(help="Artefact folder; default the shipped one.")]
+
+
+@artefacts.command("list")
+def list_artefacts(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that holds artefact folders; default the shipped ones.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the artefacts in a folder, damaged ones included."""
+    from classifiers.artefact import DEFAULT_FOLDER, MANIFEST, load_artefact
+
+    where = folder or DEFAULT_FOLDER.parent
+    if not where.is_dir():
+        _refuse(f"{where} is not a folder")
+    rows = []
+    for path in sorted(manifest.parent for manifest in where.glob(f"*/{MANIFEST}")):
+        try:
+            loaded = load_artefact(path)
+        except ArtefactError as error:
+            rows.append({"name": path.name, "digest": None, "created": None, "problem": str(error)})
+        else:
+            rows.append(
+                {"name": path.name, "digest": loaded.digest, "created": loaded.manifest.get("created"), "problem": None}
+            )
+    if as_json:
+        _print_json(rows)
+    else:
+        for row in rows:
+            typer.echo(
+                f"{row['name']:20} {row['digest'] or '-':14} {row['created'] or '-':26} {row['problem'] or 'ok'}"
+            )
+
+
+@artefacts.command()
+def show(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Show an artefact's manifest, and its report where it has one."""
+    from classifiers.artefact import DEFAULT_FOLDER, load_artefact
+
+    where = folder or DEFAULT_FOLDER
+    try:
+        loaded = load_artefact(where)
+    except ArtefactError as error:
+        _refuse(error)
+    if as_json:
+        _print_json(dict(loaded.manifest))
+        return
+    facts = loaded.manifest
+    typer.echo(f"fast@{loaded.digest}  features {facts['features_digest']}  schema {facts['schema']}")
+    typer.echo(f"created {facts.get('created') or 'undated'}; heads of its own for {len(loaded.models)} models")
+    for source in facts.get("data", []):
+        typer.echo(f"trained on {source['name']} (sha256 {source['sha256'][:12]})")
+    report = where / "report.md"
+    if report.is_file():
+        typer.echo(report.read_text(encoding="utf-8"))
+
+
+@artefacts.command()
+def verify(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Check every byte of an artefact against its manifest. Exit code 1 and the reason if it must not be used."""
+    from classifiers.artefact import DEFAULT_FOLDER, load_artefact
+
+    where = folder or DEFAULT_FOLDER
+    try:
+        loaded = load_artefact(where)
+    except ArtefactError as error:
+        if as_json:
+            _print_json({"artefact": str(where), "ok": False, "reason": error.reason, "message": str(error)})
+        else:
+            typer.echo(f"{where}: {error}", err=True)
+        raise typer.Exit(FINDING) from None
+    if as_json:
+        _print_json({"artefact": str(where), "ok": True, "digest": loaded.digest})
+    else:
+        typer.echo(f"{where}: ok, fast@{loaded.digest}")
+
+
+def _files(given: list[Path]) -> list[Path]:
+    """Files as they are; of folders the outcome files that may be trained on."""
+    from classifiers.training.train import NEVER
+
+    files = []
+    for path in given:
+        if path.is_dir():
+            files += sorted(found for found in path.glob("*.jsonl.gz") if not found.name.startswith(NEVER))
+        else:
+            files.append(path)
+    return files
+
+
+def _progress() -> Callable[[str], None]:
+    def say(text: str) -> None:
+        if sys.stderr.isatty():
+            typer.echo(text, err=True)
+
+    return say
+
+
+def _refuse(error: Exception | str) -> NoReturn:
+    typer.echo(f"signalbox: {error}", err=True)
+    raise typer.Exit(BAD_INPUT)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_figures(figures: dict[str, Any]) -> None:
+    how = "as it is" if figures["folds"] is None else f"{figures['folds']} folds on the file's own labels"
+    typer.echo(f"{figures['n']} queries, {figures['classifier']}, {how}")
+    typer.echo(f"{figures['small']}: {figures['small_mean']:.3f}   {figures['large']}: {figures['large_mean']:.3f}")
+    columns = ("apgr", "apgr_low", "apgr_high", "cpt50", "cpt80", "auc", "auc_small", "brier", "ece")
+    typer.echo(f"{'':12}" + "".join(f"{name:>10}" for name in columns))
+    rows = {"router": figures["router"], **figures["baselines"], "oracle": figures["oracle"]}
+    for name, row in rows.items():
+        cells = ("-" if row[column] is None else f"{row[column]:.3f}" for column in columns)
+        typer.echo(f"{name:12}" + "".join(f"{cell:>10}" for cell in cells))
+    router = figures["router"]
+    typer.echo(f"CPU per query: p50 {router['ms_p50']:.3f} ms, p99 {router['ms_p99']:.3f} ms")
+    kept = figures["cost_at_95"]
+    typer.echo(
+        f"wasted {figures['wasted_share']:.3f}, at risk {figures['risk_share']:.3f}, "
+        f"share of always-large's bill at 95% of its quality: {'-' if kept is None else f'{kept:.3f}'}"
+    )
