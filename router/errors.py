@@ -5,6 +5,8 @@ SignalboxError
 │   ├── SettingsError               an environment variable or flag
 │   ├── PolicyError                 a policy file, with file:line:column
 │   └── StoreError                  a database that is foreign, newer or out of reach
+│       ├── StoreAway               out of reach, locked, full or starting: may succeed later
+│       └── RowsRefused             the database is well, but one of the rows does not fit it
 └── RequestError                    one request: status, type, code, param, fault, retry_after
     ├── CallerError (caller)
     │   ├── BadRequest         400  invalid_request / ours
@@ -27,6 +29,7 @@ SignalboxError
     │   └── UpstreamTimeout     504 upstream_timeout
     └── GatewayError (gateway)
         ├── InternalError      500  internal_error
+        ├── LedgerAway         503  ledger_unavailable
         └── Draining           503  draining
 """
 
@@ -51,6 +54,14 @@ class SettingsError(ConfigError):
 
 class StoreError(ConfigError):
     """The database is out of reach, foreign, or of a newer schema than this program knows."""
+
+
+class StoreAway(StoreError):
+    """The database is out of reach, locked, full or starting: the same call may well succeed later."""
+
+
+class RowsRefused(StoreError):
+    """The database is well but will not take these rows; one of them is at fault, and none was written."""
 
 
 class PolicyError(ConfigError):
@@ -203,6 +214,18 @@ class GatewayError(RequestError):
 
 class InternalError(GatewayError):
     """Something unforeseen; the log has it, the answer does not."""
+
+
+class LedgerAway(GatewayError):
+    """The ledger's database is out of reach, for a request that is about nothing else."""
+
+    status, type, default_code = 503, "service_unavailable_error", "ledger_away"
+
+
+class LedgerAway(GatewayError):
+    """What was asked for is in the ledger's database, and that is out of reach just now. Chats are served on."""
+
+    status, type, default_code = 503, "service_unavailable_error", "ledger_unavailable"
 
 
 class Draining(GatewayError):

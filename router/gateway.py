@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from classifiers.contract import LabelSource
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.cache.contract import Cache
 from router.domain import Caller
-from router.errors import StoreError
+from router.errors import LedgerAway, StoreError
 from router.judge import Judge
-from router.ledger.contract import Store
+from router.ledger import reports
+from router.ledger.contract import Store, StoreAway
 from router.ledger.recorder import Recorder
+from router.ledger.story import told
 from router.pipeline import Pipeline
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings
@@ -91,11 +95,23 @@ class Gateway:
             "database": database,
         }
 
-    async def label(self, caller: Caller, request_id: str, source: str, score: float, comment: str | None) -> bool:
+    async def label(
+        self, caller: Caller, request_id: str, source: LabelSource, score: float, comment: str | None
+    ) -> bool:
         """Keeps a caller's label for one of their own requests; False where it is not theirs or not known."""
+        waits = self.recorder.knows(request_id, caller.tenant)
+        with _database_needed():
+            return await self.store.add_label(
+                request_id, caller.tenant, caller.key, source, score, comment=comment, known=waits
+            )
 
     async def story(self, request_id: str, tenant: str) -> dict[str, Any] | None:
         """One request as `/v1/route` would have explained it, with its outcome; None where it is not the tenant's."""
+        with _database_needed():
+            if self.recorder.knows(request_id, tenant):
+                await self.recorder.flush()
+            story = await reports.request(self.store, request_id)
+        return told(story) if story is not None and story.outcome.tenant == tenant else None
 
     async def _for_ever(self, watch: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -106,3 +122,13 @@ class Gateway:
             except Exception:
                 log.exception("a background task failed; it goes on")
             await asyncio.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _database_needed() -> Iterator[None]:
+    """What cannot be done without the database says so, and when to come back."""
+    try:
+        yield
+    except StoreAway as error:
+        log.warning("the database is away: %s", error)
+        raise LedgerAway("The ledger's database is out of reach; try again soon.", retry_after=5) from None
