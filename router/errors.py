@@ -222,12 +222,6 @@ class LedgerAway(GatewayError):
     status, type, default_code = 503, "service_unavailable_error", "ledger_away"
 
 
-class LedgerAway(GatewayError):
-    """What was asked for is in the ledger's database, and that is out of reach just now. Chats are served on."""
-
-    status, type, default_code = 503, "service_unavailable_error", "ledger_unavailable"
-
-
 class Draining(GatewayError):
     """The gateway is stopping and takes no new requests."""
 

@@ -13,8 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from router.errors import StoreError
-from router.ledger.contract import RowsRefused, StoreAway
+from router.errors import RowsRefused, StoreAway, StoreError
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0

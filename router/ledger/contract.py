@@ -1,4 +1,4 @@
-"""What the ledger promises to the rest of the gateway, and the two ways in which a database can say no.
+"""What the ledger promises to the rest of the gateway.
 
 One implementation (`router.ledger.store`) speaks to two databases, SQLite and PostgreSQL; the same contract tests run
 on both. What is asked of the rows lives in `reports`, `export` and `registry`, which need no more than `Store`.
@@ -12,19 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from classifiers.contract import LabelSource
 from router.domain import Outcome
-from router.errors import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-
-class StoreAway(StoreError):
-    """The database is out of reach, locked, full or starting: the same call may well succeed later."""
-
-
-class RowsRefused(StoreError):
-    """The database is well but will not take these rows; one of them is at fault, and none was written."""
 
 
 class Writer(Protocol):

@@ -15,8 +15,8 @@ from itertools import chain
 from typing import Literal
 
 from router.domain import Outcome
-from router.errors import StoreError
-from router.ledger.contract import RowsRefused, StoreAway, Writer
+from router.errors import RowsRefused, StoreAway, StoreError
+from router.ledger.contract import Writer
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,211 @@
+"""What crosses `/api`, as schemas for `/openapi.json`; the documents are made in `router.ledger.documents`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_TALLY_EXAMPLE: dict[str, Any] = {
+    "requests": 1200,
+    "input_tokens": 310000,
+    "output_tokens": 420000,
+    "spend_usd": 1.84,
+    "baseline_usd": 7.23,
+    "saved_usd": 5.39,
+    "always_small_usd": 0.12,
+    "inner_usd": 0.04,
+    "cache_hits": 96,
+    "errors": 3,
+    "unpriced": 0,
+}
+
+_ROW_EXAMPLE: dict[str, Any] = {
+    "request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788",
+    "at": "2026-01-31T08:00:00.125Z",
+    "tenant": "default",
+    "key": "none",
+    "route": "auto",
+    "policy": "default@3f9a1c02b7de",
+    "rule": "easy",
+    "model": "small",
+    "decided_model": "small",
+    "tier": "small",
+    "status": 200,
+    "outcome": "ok",
+    "error_code": None,
+    "cache": "miss",
+    "stream": True,
+    "attempts": 1,
+    "input_tokens": 42,
+    "output_tokens": 180,
+    "cost_usd": 0.0,
+    "baseline_usd": 0.002826,
+    "latency_ms": 812.4,
+    "ttft_ms": 95.1,
+    "overhead_ms": 0.6,
+    "complexity": 0.21,
+    "task": "chat",
+    "language": "en",
+}
+
+
+class Costs(BaseModel):
+    """Sums over requests. Dollars are null where they are not known; `unpriced` counts what has no known cost."""
+
+    requests: int
+    input_tokens: int = Field(description="Of the requests, cached or not; cache hits included.")
+    output_tokens: int = Field(description="Of the requests, reasoning included; cache hits included.")
+    spend_usd: float | None = Field(
+        description="Known cost of requests and inner calls; a lower bound if unpriced > 0."
+    )
+    baseline_usd: float | None = Field(description="The same tokens at the baseline's price, cache hits too; errors 0.")
+    saved_usd: float | None = Field(description="baseline_usd - spend_usd.")
+    always_small_usd: float | None = Field(description="The same tokens at the price of the cheapest small model.")
+    inner_usd: float | None = Field(description="The part of spend_usd that audits, judge and other inner calls cost.")
+    cache_hits: int
+    errors: int
+    unpriced: int
+
+
+class CostGroup(Costs):
+    """One row of a cost report."""
+
+    key: str | None = Field(description="null: the requests have none (no route: a model was named outright).")
+
+
+class CostReportBody(BaseModel):
+    """Costs by one thing, the dearest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "since": "2026-01-24T08:00:00.000Z",
+                "until": "2026-01-31T08:00:00.000Z",
+                "by": "model",
+                "rows": [{"key": "large", **_TALLY_EXAMPLE}],
+                "total": _TALLY_EXAMPLE,
+            }
+        }
+    )
+
+    since: str
+    until: str
+    by: str
+    rows: list[CostGroup]
+    total: Costs
+
+
+class RequestRow(BaseModel):
+    """One request."""
+
+    request_id: str
+    at: str
+    tenant: str
+    key: str
+    route: str | None
+    policy: str
+    rule: str
+    model: str | None
+    decided_model: str | None
+    tier: str | None
+    status: int
+    outcome: str
+    error_code: str | None
+    cache: str
+    stream: bool
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    baseline_usd: float | None
+    latency_ms: float
+    ttft_ms: float | None
+    overhead_ms: float
+    complexity: float | None
+    task: str | None
+    language: str | None
+
+
+class RequestPageBody(BaseModel):
+    """Requests, newest first; `next` is the cursor of the page after, null on the last."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"total": 1, "rows": [_ROW_EXAMPLE], "next": None}})
+
+    total: int
+    rows: list[RequestRow]
+    next: str | None
+
+
+class InnerRow(RequestRow):
+    """A call made for a request beside its answer: a failed attempt, an audit, a judge's call."""
+
+    purpose: str
+
+
+class KeptLabelBody(BaseModel):
+    """One opinion of an answer."""
+
+    key: str
+    source: str
+    score: float
+    weight: float
+    comment: str | None
+    at: str
+
+
+class RequestStoryBody(InnerRow):
+    """Everything the ledger has of one request."""
+
+    parent_id: str | None
+    caller_request_id: str | None
+    conversation: str | None
+    plan: str
+    classifier: str
+    upstream_model: str | None
+    provider: str | None
+    probability: float | None
+    fault: str | None
+    finish_reason: str | None
+    usage: dict[str, int | bool]
+    price: dict[str, float | str | None] | None
+    baseline_model: str | None
+    always_small_usd: float | None
+    gain: float | None
+    support: float | None
+    ask: dict[str, Any]
+    eligible: dict[str, bool | str]
+    quality: dict[str, float | None]
+    expected_cost_usd: dict[str, float | None]
+    rules: list[dict[str, bool | str]]
+    fallback: list[str]
+    features: dict[str, int | str | None] | None
+    request_text: str | None
+    response_text: str | None
+    inner: list[InnerRow]
+    labels: list[KeptLabelBody]
+
+
+class Percentiles(BaseModel):
+    """Milliseconds, nearest rank, over answered requests; null where there were none."""
+
+    p50: float | None
+    p95: float | None
+
+
+class SpendPointBody(Costs):
+    """One model in one hour or day, named by its beginning."""
+
+    at: str
+    model: str | None
+
+
+class SummaryBody(Costs):
+    """What a dashboard shows first."""
+
+    since: str
+    until: str
+    cache_share: float
+    latency_ms: Percentiles
+    overhead_ms: Percentiles
+    spend: list[SpendPointBody]
