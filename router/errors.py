@@ -29,7 +29,7 @@ SignalboxError
     │   └── UpstreamTimeout     504 upstream_timeout
     └── GatewayError (gateway)
         ├── InternalError      500  internal_error
-        ├── LedgerAway         503  ledger_unavailable
+        ├── LedgerAway         503  ledger_away
         └── Draining           503  draining
 """
 
