@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +20,10 @@ from router.ledger.tally import Tally
 from router.ledger.window import DEFAULT_SINCE, Window, read_window, timestamp
 from router.settings import read_settings
 
-_HEADINGS = ("requests", "in", "out", "spend $", "baseline $", "saved $", "inner $", "cache hits", "errors", "unpriced")
+_HEADINGS = ("requests", "in", "out", "spend $", "baseline $", "saved $", "cached", "errors", "unpriced")
+
+_PIPE_WIDTH = 160
+"""Columns where stdout is no terminal: nothing is cut off."""
 
 
 def print_costs(
@@ -33,14 +38,15 @@ def print_costs(
     if as_json:
         print_json(costs_document(report))
     else:
-        Console().print(costs_table(report))
+        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(costs_table(report))
 
 
 def costs_table(report: CostReport) -> Table:
     """The report for a terminal. What is not known is `?`."""
     span = f"{timestamp(report.window.since_unix)} to {timestamp(report.window.until_unix)}"
-    table = Table(title=f"costs by {report.by}, {span}", title_justify="left", show_footer=True)
-    table.add_column(report.by, footer="total")
+    inner = f"Spend on inner calls (audits, judge): {_amount(report.total.inner_usd)}"
+    table = Table(title=f"{span}", caption=inner, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
+    table.add_column(report.by, footer="total", min_width=8, overflow="fold")
     for heading, cell in zip(_HEADINGS, _cells(report.total), strict=True):
         table.add_column(heading, footer=cell, justify="right", no_wrap=True)
     for row in report.rows:
@@ -65,10 +71,26 @@ async def _read(url: str, window: Window, by: By) -> CostReport:
 
 
 def _cells(tally: Tally) -> tuple[str, ...]:
-    counts = (tally.requests, tally.input_tokens, tally.output_tokens)
-    amounts = (tally.spend_usd, tally.baseline_usd, tally.saved_usd, tally.inner_usd)
     return (
-        *(f"{count:,}" for count in counts),
-        *("?" if amount is None else f"{amount:,.4f}" for amount in amounts),
-        *(f"{count:,}" for count in (tally.cache_hits, tally.errors, tally.unpriced)),
+        f"{tally.requests:,}",
+        _short(tally.input_tokens),
+        _short(tally.output_tokens),
+        _amount(tally.spend_usd),
+        _amount(tally.baseline_usd),
+        _amount(tally.saved_usd),
+        f"{tally.cache_hits:,}",
+        f"{tally.errors:,}",
+        f"{tally.unpriced:,}",
     )
+
+
+def _amount(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:,.4f}"
+
+
+def _short(tokens: int) -> str:
+    """1,234 as 1.2k, and so on."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if tokens >= size:
+            return f"{tokens / size:.1f}{unit}"
+    return str(tokens)
