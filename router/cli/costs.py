@@ -20,7 +20,7 @@ from router.ledger.tally import Tally
 from router.ledger.window import DEFAULT_SINCE, Window, read_window, timestamp
 from router.settings import read_settings
 
-_HEADINGS = ("requests", "in", "out", "spend $", "baseline $", "saved $", "cached", "errors", "unpriced")
+_HEADINGS = ("requests", "in", "out", "spend $", "saved $", "cached", "errors", "unpriced")
 
 _PIPE_WIDTH = 160
 """Columns where stdout is no terminal: nothing is cut off."""
@@ -42,10 +42,10 @@ def print_costs(
 
 
 def costs_table(report: CostReport) -> Table:
-    """The report for a terminal. What is not known is `?`."""
+    """The report for a terminal, without what follows from the rest. What is not known is `?`."""
     span = f"{timestamp(report.window.since_unix)} to {timestamp(report.window.until_unix)}"
     inner = f"Spend on inner calls (audits, judge): {_amount(report.total.inner_usd)}"
-    table = Table(title=f"{span}", caption=inner, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
+    table = Table(title=span, caption=inner, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
     table.add_column(report.by, footer="total", min_width=8, overflow="fold")
     for heading, cell in zip(_HEADINGS, _cells(report.total), strict=True):
         table.add_column(heading, footer=cell, justify="right", no_wrap=True)
@@ -76,7 +76,6 @@ def _cells(tally: Tally) -> tuple[str, ...]:
         _short(tally.input_tokens),
         _short(tally.output_tokens),
         _amount(tally.spend_usd),
-        _amount(tally.baseline_usd),
         _amount(tally.saved_usd),
         f"{tally.cache_hits:,}",
         f"{tally.errors:,}",
