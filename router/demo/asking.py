@@ -6,11 +6,13 @@ Nothing here knows what the answers should have been; `router.demo.story` compar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.demo.questions import Question, body
+from router.demo.stage import StageError
 
 if TYPE_CHECKING:
     import httpx
@@ -54,10 +56,11 @@ class Client:
         await self._openai.close()
 
     async def ask(self, question: Question, *, stream: bool) -> Reply:
-        """Asks one question on route `auto`. Raises openai.APIError when it is not answered."""
+        """Asks one question on route `auto`. Raises StageError when it is not answered."""
         create = self._openai.chat.completions.with_raw_response.create
-        raw: Any = await create(model="auto", stream=stream, **body(question))
-        text = await _streamed_text(raw.parse()) if stream else raw.parse().choices[0].message.content or ""
+        with _told_as_stage_error(question.text):
+            raw: Any = await create(model="auto", stream=stream, **body(question))
+            text = await _streamed_text(raw.parse()) if stream else raw.parse().choices[0].message.content or ""
         headers: Mapping[str, str] = raw.headers
         return Reply(
             question,
@@ -72,23 +75,22 @@ class Client:
 
     async def thumb(self, reply: Reply, *, up: bool) -> None:
         """Gives an answer a thumb."""
-        await self._post("/v1/feedback", {"request_id": reply.request_id, "thumb": "up" if up else "down"})
+        thumb = {"request_id": reply.request_id, "thumb": "up" if up else "down"}
+        await self._call("POST", "/v1/feedback", thumb)
 
     async def route(self, question: Question) -> dict[str, Any]:
         """What the gateway would decide now; nothing is called."""
-        return await self._post("/v1/route", {"model": "auto", **body(question)})
+        return await self._call("POST", "/v1/route", {"model": "auto", **body(question)})
 
     async def get(self, path: str) -> dict[str, Any]:
-        """A JSON document of the gateway."""
-        answer = await self._http.get(path)
-        answer.raise_for_status()
-        document: dict[str, Any] = answer.json()
-        return document
+        """A JSON document of the gateway. Raises StageError, as every call here does."""
+        return await self._call("GET", path)
 
-    async def _post(self, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await self._http.post(path, json=value)
-        answer.raise_for_status()
-        document: dict[str, Any] = answer.json()
+    async def _call(self, method: str, path: str, value: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with _told_as_stage_error(f"{method} {path}"):
+            answer = await self._http.request(method, path, json=value)
+            answer.raise_for_status()
+            document: dict[str, Any] = answer.json()
         return document
 
 
@@ -106,3 +108,14 @@ async def each(items: Iterable[In], do: Callable[[In], Awaitable[Out]]) -> list[
 async def _streamed_text(chunks: Any) -> str:
     parts = [chunk.choices[0].delta.content or "" async for chunk in chunks if chunk.choices]
     return "".join(parts)
+
+
+@contextmanager
+def _told_as_stage_error(what: str) -> Iterator[None]:
+    import httpx
+    import openai
+
+    try:
+        yield
+    except (httpx.HTTPError, openai.OpenAIError) as error:
+        raise StageError(f"{what[:60]!r} was not answered: {error or type(error).__name__}") from error

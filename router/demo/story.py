@@ -61,7 +61,7 @@ class Story:
 async def tell(client: Client, asked: Sequence[Question], say: Say, retrain: Callable[[], object] | None) -> Story:
     """Asks, asks again, gives feedback, retrains. retrain: blocks until a new judge was promoted; None: leave it out.
 
-    Raises openai.APIError or httpx.HTTPError when the gateway refuses something, StageError when it waits in vain.
+    Raises StageError when the gateway refuses something or is waited for in vain.
     """
     began = time.monotonic()
     say(f"asking {len(asked)} questions")
