@@ -18,10 +18,10 @@ from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.cache.contract import Cache
 from router.domain import Caller
-from router.errors import LedgerAway, StoreError
+from router.errors import LedgerAway, StoreAway, StoreError
 from router.judge import Judge
 from router.ledger import reports
-from router.ledger.contract import Store, StoreAway
+from router.ledger.contract import Store
 from router.ledger.recorder import Recorder
 from router.ledger.story import told
 from router.pipeline import Pipeline
