@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -23,11 +24,13 @@ from router.api.errors import error_bytes, error_headers
 from router.api.openapi import describe
 from router.cache.connect import make_cache
 from router.dashboard import pages
+from router.domain import Outcome
 from router.errors import BadRequest, MethodNotAllowed, NotFound, RequestError, SettingsError
 from router.gateway import Gateway
 from router.judge import Judge
 from router.learning.uptake import Uptake, first_classifier
 from router.ledger.recorder import Recorder
+from router.ledger.registry import Registry
 from router.ledger.store import SqlStore
 from router.pipeline import Pipeline
 from router.plans.reach import Reach
@@ -35,6 +38,7 @@ from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings, read_settings
 from router.telemetry import Telemetry
+from router.upstream.contract import Upstream
 from router.upstream.health import Health
 from router.upstream.litellm_provider import LitellmProvider
 from router.upstream.openai_relay import OpenAIRelay
@@ -76,29 +80,29 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def assemble(settings: Settings) -> Gateway:
-    """Makes every part and joins them; nothing is started and nothing is connected yet."""
-    telemetry, health = Telemetry(), Health()
+    """Makes every part and joins them; nothing is started and nothing is connected yet. Raises ConfigError."""
+    telemetry, health, keys = Telemetry(), Health(), _keys(settings)
     policy = PolicyWatcher(_policy_file(settings), os.environ)
-    judge = Judge(first_classifier(settings))
-    cache = make_cache(settings)
+    judge, cache = Judge(first_classifier(settings)), make_cache(settings)
     store = SqlStore(settings.store_url)
     recorder = Recorder(store, on_drop=telemetry.dropped.inc)
     litellm = LitellmProvider()
-    upstreams = {"openai": OpenAIRelay(), "litellm": litellm}
+    upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
+    uptake = Uptake(Registry(store), judge, settings.data_dir / "artefacts")
 
     def record(outcome: Outcome) -> None:
         telemetry.count(outcome)
         recorder.record(outcome)
 
-    pipeline = Pipeline(
-        policy=lambda: policy.current,
-        judge=judge,
-        cache=cache,
-        plans={"single": Single(Reach(upstreams, health))},
-        health=health,
-        record=record,
-    )
-    keys = _keys(settings)
+    async def load_litellm() -> None:
+        if any(model.provider == "litellm" for model in policy.current.models.values()):
+            await litellm.load()
+
+    async def poll_files() -> None:
+        keys.poll()
+        policy.poll()
+        await load_litellm()
+
     return Gateway(
         settings=settings,
         policy=policy,
@@ -109,16 +113,29 @@ def assemble(settings: Settings) -> Gateway:
         keys=keys,
         door=AdminDoor(settings.admin_key.get_secret_value() if settings.admin_key else None),
         telemetry=telemetry,
-        pipeline=pipeline,
+        pipeline=Pipeline(
+            policy=lambda: policy.current,
+            judge=judge,
+            cache=cache,
+            plans={"single": Single(Reach(upstreams, health))},
+            health=health,
+            record=record,
+        ),
         upstreams=upstreams,
-        prepare=[...],
-        watch=[...],
+        prepare=[load_litellm],
+        watch=[poll_files, *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll])],
     )
 
 
 def from_environment() -> FastAPI:
     """The application with all settings from the environment, as worker processes make it."""
     return create_app(read_settings())
+
+
+def _policy_file(settings: Settings) -> Path:
+    if settings.policy is None:
+        raise SettingsError("SIGNALBOX_POLICY must name a policy file.")
+    return settings.policy
 
 
 def _keys(settings: Settings) -> KeyRing:

@@ -66,6 +66,7 @@ class Gateway:
         """Brings every part up. A database or Redis that is away is not waited for; a foreign one stops the start."""
         for prepare in self.prepare:
             await prepare()
+        await self.cache.start()
         await self.recorder.start()
         self._tasks = [asyncio.create_task(self._for_ever(watch)) for watch in self.watch]
         self.phase = "serving"

@@ -1,1 +1,33 @@
-"""The `signalbox` command."""
+"""The `signalbox` command: one file for each group of sub-commands, put together here."""
+
+from __future__ import annotations
+
+import typer
+
+from router.cli import costs, demo, doctor, judge, keys, learning, policy, serve
+
+app = typer.Typer(
+    name="signalbox",
+    help="A gateway that judges each query and lets a policy decide which model answers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command()(demo.demo)
+app.add_typer(policy.app, name="policy")
+app.command("costs")(costs.print_costs)
+app.add_typer(keys.app, name="keys")
+app.command()(doctor.doctor)
+app.command()(judge.train)
+app.command()(judge.evaluate)
+app.command()(learning.retrain)
+app.command()(learning.promote)
+app.command()(learning.rollback)
+app.command()(learning.history)
+app.add_typer(judge.artefacts, name="artefacts")
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,122 @@
+"""`signalbox retrain`, `promote`, `rollback` and `history`: the judge's next versions, from the ledger's database."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from classifiers.errors import ClassifierError
+from router.cli.output import FOUND, JSON_OPTION, OUT_OF_REACH, errors_as_exit, print_json, progress
+from router.errors import BadRequest, ConfigError, NotFound, StoreAway
+from router.ledger.registry import Registry
+from router.ledger.store import SqlStore
+from router.ledger.window import read_window, timestamp
+from router.settings import read_settings
+
+T = TypeVar("T")
+
+
+def retrain(
+    since: Annotated[str, typer.Option(help="Learn from requests since then: a span or an RFC 3339 time.")] = "90d",
+    promote: Annotated[bool, typer.Option(help="Make the candidate current if the gate lets it through.")] = False,
+    seed: Annotated[int, typer.Option(help="Fixes folds and resamples.")] = 0,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Train the judge on what was logged, and compare it with the current one on the newest fifth."""
+    from router.learning.retrain import retrain as run
+
+    say = progress()
+
+    async def work(store: SqlStore) -> Any:
+        return await run(store, read_window(since), promote=promote, by=_who(), seed=seed, say=say)
+
+    done = _with_store(work)
+    if as_json:
+        print_json(done.document())
+    else:
+        typer.echo(f"labelled requests: {done.labelled}; compared on the newest {done.held_out}")
+        for head in done.report.heads:
+            typer.echo(f"  {head.head}: {head.step} on {head.labels} labels")
+        typer.echo(done.reason)
+        if done.sha256:
+            typer.echo(f"candidate {done.classifier}, artefact {done.sha256}")
+        typer.echo("promoted: running gateways take it up within seconds" if done.promoted else "not promoted")
+    if not done.passed:
+        raise typer.Exit(FOUND)
+
+
+def promote(
+    sha256: Annotated[
+        str, typer.Argument(help="The artefact's sha256, or enough of its beginning to be the only one.")
+    ],
+) -> None:
+    """Make an artefact of the registry the current judge."""
+
+    async def work(store: SqlStore) -> str:
+        registry = Registry(store)
+        matching = [kept.sha256 for kept in await registry.list() if kept.sha256.startswith(sha256.lower())]
+        if len(matching) != 1 or len(sha256) < 6:
+            raise NotFound(f"{len(matching)} artefacts of the registry begin with {sha256!r}; name one by 6 or more.")
+        await registry.promote(matching[0], _who())
+        return matching[0]
+
+    typer.echo(f"current: {_with_store(work)}")
+
+
+def rollback() -> None:
+    """Go back to the judge that was current before the last promotion."""
+
+    async def work(store: SqlStore) -> str | None:
+        return await Registry(store).rollback(_who())
+
+    typer.echo(f"current: {_with_store(work) or 'the artefact that ships'}")
+
+
+def history(as_json: bool = JSON_OPTION) -> None:
+    """Show which judge was current from when, and who made it so."""
+
+    async def work(store: SqlStore) -> list[dict[str, Any]]:
+        return [
+            {"at": timestamp(entry.at_unix), "action": entry.action, "sha256": entry.sha256, "by": entry.by}
+            for entry in await Registry(store).history()
+        ]
+
+    entries = _with_store(work)
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        typer.echo(f"{entry['at']}  {entry['action']:8}  {entry['sha256'] or 'shipped'}  {entry['by']}")
+    if not entries:
+        typer.echo("nothing was promoted yet: the artefact that ships is current")
+
+
+def _with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
+    """Runs `work` on the ledger of the settings. Errors an operator can mend become exit codes."""
+
+    async def run() -> T:
+        store = SqlStore(read_settings().store_url)
+        try:
+            await store.open()
+            return await work(store)
+        finally:
+            await store.aclose()
+
+    with (
+        errors_as_exit(StoreAway, code=OUT_OF_REACH),
+        errors_as_exit(NotFound, code=FOUND),
+        errors_as_exit(BadRequest, ConfigError, ClassifierError),
+    ):
+        return asyncio.run(run())
+    raise AssertionError("errors_as_exit never swallows")
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

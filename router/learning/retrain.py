@@ -1,0 +1,105 @@
+"""One retraining, from the ledger to the registry: labelled requests, a candidate, a comparison on the newest, a gate.
+
+Runs in a process of its own beside the gateways. How heads are fitted and measured is `classifiers.training`'s.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from classifiers.artefact import Artefact, load_default, pack, unpack
+from classifiers.training.retrain import (
+    Comparison,
+    RetrainReport,
+    compare,
+    newest,
+    retrain_from_logs,
+    save_retrained,
+)
+from router.ledger.contract import Store
+from router.ledger.export import decisions
+from router.ledger.registry import Registry
+from router.ledger.window import Window
+
+LEAST_HELD_OUT = 20
+"""Labelled requests that the comparison must rest on before anything may be promoted."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What a retraining found. sha256: the candidate in the registry, None where nothing was learned.
+
+    passed: whether the gate lets it through; reason: why, or why not. promoted: whether it is current now.
+    """
+
+    labelled: int
+    held_out: int
+    report: RetrainReport
+    comparison: Comparison | None
+    sha256: str | None
+    classifier: str | None
+    passed: bool
+    reason: str
+    promoted: bool
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able values, for `--json` and the registry's report."""
+        return asdict(self)
+
+
+async def retrain(
+    store: Store, window: Window, *, promote: bool, by: str, seed: int = 0, say: Say = lambda _text: None
+) -> Retraining:
+    """Fits a candidate on the older labelled requests of `window` and compares it on the newest fifth.
+
+    promote: make it current if the gate lets it through. Raises StoreAway, and ArtefactError where the current
+    artefact cannot be read.
+    """
+    registry = Registry(store)
+    parent = await registry.current()
+    with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
+        current = await _artefact(registry, parent, Path(scratch) / "current")
+        say(f"current judge: fast@{current.digest}")
+        logged = [row async for batch in decisions(store, window, labelled_only=True) for row in batch]
+        older, held_out = newest(logged)
+        say(f"{len(logged)} labelled requests: {len(older)} to learn from, the newest {len(held_out)} to compare on")
+        candidate, report = retrain_from_logs(older, current, seed=seed)
+        if not report.changed:
+            why = f"nothing was learned from {report.used} usable labels"
+            return Retraining(len(logged), len(held_out), report, None, None, None, False, why, False)
+        comparison = compare(current, candidate, held_out, seed=seed)
+        passed, reason = gate(comparison)
+        say(f"candidate fast@{candidate.digest}: {reason}")
+        folder = Path(scratch) / "candidate"
+        save_retrained(candidate, folder, current, report, comparison)
+        metrics = {"comparison": asdict(comparison), "passed": passed, "reason": reason}
+        sha256 = await registry.save(pack(folder), asdict(report), metrics=metrics, parent=parent)
+    if promote and passed:
+        await registry.promote(sha256, by)
+    name = f"fast@{candidate.digest}"
+    return Retraining(
+        len(logged), len(held_out), report, comparison, sha256, name, passed, reason, promoted=promote and passed
+    )
+
+
+def gate(comparison: Comparison) -> tuple[bool, str]:
+    """Whether a candidate may take over, and why: no worse by its interval, and better by its mean, on enough rows."""
+    difference = comparison.difference
+    if comparison.n < LEAST_HELD_OUT:
+        return False, f"only {comparison.n} held-out labels, {LEAST_HELD_OUT} are needed to say anything"
+    figures = f"log loss {difference} against the current one on {comparison.n} newer requests (below 0 is better)"
+    if comparison.better:
+        return True, f"better: {figures}"
+    if comparison.not_worse and difference.value is not None and difference.value <= 0:
+        return True, f"no worse: {figures}"
+    return False, f"not better: {figures}"
+
+
+async def _artefact(registry: Registry, sha256: str | None, folder: Path) -> Artefact:
+    return load_default() if sha256 is None else unpack(await registry.fetch(sha256), folder)
