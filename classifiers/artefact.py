@@ -32,18 +32,18 @@ MANIFEST: Final = "manifest.json"
 DEFAULT_FOLDER: Final = Path(__file__).with_name("artefacts") / "default"
 MAX_BYTES: Final = 64 * 1024 * 1024
 
-_ARRAYS: Final = ("heads.npy", "priors.npy", "support_mean.npy", "support_axes.npy", "support_knots.npy")
+_ARRAYS: Final = ("heads.npy", "priors.npy", "support_mean.npy", "support_spread.npy", "support_knots.npy")
 _SAFE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_]*\.(npy|json|md)")
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """All that serving needs. With d features, k tasks, m models with heads of their own, a axes:
+    """All that serving needs. With d features, k tasks, m models with heads of their own:
 
     heads: float32 (2 + k + m, d + 1), rows `small`, `large`, tasks, models; the last column is the bias. Quality
     heads give logits of P(good answer), task heads logits of a softmax. models: ids in the order of their rows.
-    priors: float32 (2, k), P(good answer) by tier and task. support_mean: (d,), support_axes: (a, d), whitened;
-    support_knots: (2,), squared distances at which support is 1 and 0. manifest: what `manifest.json` says.
+    priors: float32 (2, k), P(good answer) by tier and task. support_mean, support_spread: (d,);
+    support_knots: (2,), mean squared distances, in spreads, at which support is 1 and 0. manifest: of the folder.
     """
 
     featurise: FeatureFunction
@@ -52,7 +52,7 @@ class Artefact:
     heads: NDArray[np.float32]
     priors: NDArray[np.float32]
     support_mean: NDArray[np.float32]
-    support_axes: NDArray[np.float32]
+    support_spread: NDArray[np.float32]
     support_knots: NDArray[np.float32]
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Artefact:
         """Names the artefact: first 12 hex digits of a sha256 over what judges (not over metrics or dates)."""
         sha = hashlib.sha256(self.featurise.digest.encode())
         sha.update(json.dumps([self.tasks, self.models]).encode())
-        for array in (self.heads, self.priors, self.support_mean, self.support_axes, self.support_knots):
+        for array in (self.heads, self.priors, self.support_mean, self.support_spread, self.support_knots):
             sha.update(np.ascontiguousarray(array, np.float32).tobytes())
         return sha.hexdigest()[:12]
 
@@ -76,7 +76,7 @@ def save_artefact(artefact: Artefact, folder: Path, about: Mapping[str, Any], te
         if old.is_file() and _SAFE_NAME.fullmatch(old.name):
             old.unlink()
     arrays = (
-        artefact.heads, artefact.priors, artefact.support_mean, artefact.support_axes, artefact.support_knots,
+        artefact.heads, artefact.priors, artefact.support_mean, artefact.support_spread, artefact.support_knots,
     )  # fmt: skip
     for name, array in zip(_ARRAYS, arrays, strict=True):
         np.save(folder / name, np.ascontiguousarray(array, np.float32), allow_pickle=False)
@@ -124,9 +124,9 @@ def load_artefact(folder: Path) -> Artefact:
         raise ArtefactError(
             "foreign", f"{folder} was made for features {manifest['features_digest']}, this is {featurise.digest}"
         )
-    heads, priors, mean, axes, knots = arrays
+    heads, priors, mean, spread, knots = arrays
     artefact = Artefact(
-        featurise, tuple(manifest["tasks"]), tuple(manifest["models"]), heads, priors, mean, axes, knots, manifest
+        featurise, tuple(manifest["tasks"]), tuple(manifest["models"]), heads, priors, mean, spread, knots, manifest
     )
     _check_shapes(artefact, folder)
     return artefact
@@ -211,13 +211,12 @@ def _check_shapes(artefact: Artefact, folder: Path) -> None:
         artefact.heads.shape == (2 + tasks + len(artefact.models), size + 1)
         and artefact.priors.shape == (2, tasks)
         and artefact.support_mean.shape == (size,)
-        and artefact.support_axes.ndim == 2
-        and artefact.support_axes.shape[1] == size
+        and artefact.support_spread.shape == (size,)
         and artefact.support_knots.shape == (2,)
         and tasks > 0
     )
     arrays = (
-        artefact.heads, artefact.priors, artefact.support_mean, artefact.support_axes, artefact.support_knots,
+        artefact.heads, artefact.priors, artefact.support_mean, artefact.support_spread, artefact.support_knots,
     )  # fmt: skip
     if not right or not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
         raise ArtefactError("damaged", f"{folder}: the arrays do not fit together")

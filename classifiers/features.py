@@ -12,7 +12,7 @@ import math
 import re
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from classifiers import languages, lexicon, reading
 from classifiers.contract import AskText
 from classifiers.languages import LANGUAGES
 from classifiers.reading import Reading
+from classifiers.signs import Signs
 from classifiers.vectors import WordVectors
 
 Vector = NDArray[np.float32]
@@ -45,7 +46,7 @@ CONVERSATION: Final = (
 )  # fmt: skip
 MIXED: Final = (
     "hard_words", "easy_words", "hard_density", "easy_density", "short_and_hard", "asks_proof_of_maths",
-    "lead_hard", "lead_easy", "long_and_light_task", "known_words",
+    "lead_hard", "lead_easy", "long_and_light_task", "known_words", "strange_words",
 )  # fmt: skip
 
 _AT: Final = {name: column for column, name in enumerate(CONCEPTS)}
@@ -78,6 +79,7 @@ _CODE_SIGNS: Final = (
 _MATHS_SIGNS: Final = re.compile(r"[∀-⋿√π∞ℝℤℕℂℚ²³⊂≤≥◇□⊢]")
 _ENDS_ASKING: Final = ("?", "？", "؟")
 _ENDS_COLON: Final = (":", "：")
+_NO_SCRIPTS: Final[tuple[float, ...]] = (0.0,) * len(SCRIPTS)
 _LOG1P: Final = tuple(math.log1p(count) for count in range(512))
 
 
@@ -98,6 +100,7 @@ def names(dimensions: int = 0) -> tuple[str, ...]:
 
 HAND: Final = len(names())
 _PACK: Final = struct.Struct(f"{HAND}f")
+STRANGE_COLUMN: Final = names().index("strange_words")
 LANGUAGE_COLUMNS: Final = slice(HAND - len(LANGUAGES), HAND)
 
 
@@ -109,6 +112,7 @@ class FeatureFunction:
 
     def __init__(self, vectors: WordVectors | None = None):
         self.vectors = vectors
+        self._vocabulary = vectors.vocabulary if vectors is not None else {}
         self.size = HAND + (vectors.dimensions if vectors is not None else 0)
         self.digest = _digest(vectors)
 
@@ -116,14 +120,16 @@ class FeatureFunction:
         read = reading.read(ask)
         vector = np.empty(self.size, np.float32)
         known = self.vectors.mean_into(read.words, vector[HAND:]) if self.vectors is not None else 0.0
-        lead, says = _concepts(read)
+        lead, says, strange = _concepts(read, self._vocabulary)
         _PACK.pack_into(
             vector.data,
             0,
             *_shape(read),
             *_structure(read, ask.text),
             *_conversation(read, ask, says),
-            *_mixed(read, lead, says, known),
+            *_mixed(read, lead, says),
+            known,
+            strange,
             *lead,
             *[_LOG1P[count] for count in says],
             *languages.shares_of(read),
@@ -141,8 +147,12 @@ def _shape(read: Reading) -> Sequence[float]:
     count, total = len(words) or 1, len(text) or 1
     lengths = sorted(map(len, words))
     units = math.log1p(read.units)
-    stops = signs.stops + (text.count("。") if signs.kana else 0) + (text.count("।") if signs.indic else 0)
-    questions = signs.questions + (text.count("？") + text.count("؟") if signs.beyond_ascii else 0)
+    stops, questions = signs.stops, signs.questions
+    scripts: Sequence[float] = _NO_SCRIPTS
+    if signs.trailing:
+        stops += text.count("。") + text.count("।")
+        questions += text.count("？") + text.count("؟")
+        scripts = _scripts(signs, total)
     return (
         units,
         math.log1p(read.chars) / 2,
@@ -156,8 +166,8 @@ def _shape(read: Reading) -> Sequence[float]:
         signs.digits / total * 4,
         signs.capitals / total * 4,
         math.log1p(len(_NUMBER.findall(text))) if signs.digits else 0.0,
-        math.log1p(signs.operators) / 2,
-        math.log1p(signs.brackets) / 2,
+        math.log1p(signs.operators + signs.equals + signs.angles + signs.pipes + signs.backslashes) / 2,
+        math.log1p(signs.brackets + signs.braces) / 2,
         math.log1p(signs.quotes) / 2,
         math.log1p(signs.commas) / 2,
         math.log1p(signs.colons),
@@ -165,6 +175,12 @@ def _shape(read: Reading) -> Sequence[float]:
         units * units / 8,
         float(units < 1.7),
         float(units > 5.0),
+        *scripts,
+    )
+
+
+def _scripts(signs: Signs, total: int) -> Sequence[float]:
+    return (
         min(1.0, signs.marked / total * 8),
         min(1.0, signs.greek / total * 2),
         min(1.0, signs.cyrillic / total),
@@ -225,7 +241,7 @@ def _conversation(read: Reading, ask: AskText, says: list[int]) -> Sequence[floa
     )
 
 
-def _mixed(read: Reading, lead: list[float], says: list[int], known: float) -> Sequence[float]:
+def _mixed(read: Reading, lead: list[float], says: list[int]) -> Sequence[float]:
     hard = sum([says[column] for column in _HARD])
     easy = sum([says[column] for column in _EASY])
     light = sum([lead[column] for column in _LIGHT]) > 0
@@ -241,36 +257,47 @@ def _mixed(read: Reading, lead: list[float], says: list[int], known: float) -> S
         math.log1p(sum([lead[column] for column in _HARD])),
         math.log1p(sum([lead[column] for column in _EASY])),
         math.log1p(read.units) / 2 if light and read.units > 40 else 0.0,
-        known,
     )
 
 
-def _concepts(read: Reading) -> tuple[list[float], list[int]]:
-    """(which concepts the opening names, how often each is named in what is read)."""
+def _concepts(read: Reading, vocabulary: Mapping[str, int]) -> tuple[list[float], list[int], float]:
+    """(which concepts the opening names, how often each is named in what is read, how strange the words are).
+
+    Strange in 0..1: the share of words that nobody taught us, unless a quarter of the others speak for a language.
+    """
     words, stems = lexicon.word_concepts()
+    votes = lexicon.language_votes()
     lead, says = [0.0] * len(CONCEPTS), [0] * len(CONCEPTS)
+    telling = unknown = 0
     for position, word in enumerate(read.words):
         column = words.get(word)
         if column is None:
             column = stems.get(word[:5])
             if column is None:
+                if word in votes:
+                    telling += 1
+                elif word not in vocabulary and not word[0].isdigit():
+                    unknown += 1
                 continue
         says[column] += 1
+        telling += 1
         if position < read.lead:
             lead[column] = 1.0
-    signs = read.signs
-    if signs.kana or signs.han or signs.hangul or signs.indic:
-        entries = lexicon.substring_concepts()
-        text = read.text if len(read.text) <= 240 else read.text[:140] + read.text[-100:]
-        for start in range(len(text)):
-            for length in (2, 1, 3, 4, 5):
-                column = entries.get(text[start : start + length])
-                if column is not None:
-                    says[column] += 1
-                    if start < 30:
-                        lead[column] = 1.0
-                    break
-    return lead, says
+    if not read.signs.spaceless:
+        count = len(read.words) or 1
+        return lead, says, unknown / count * max(0.0, 1.0 - 4.0 * telling / count)
+    entries = lexicon.substring_concepts()
+    text = read.text if len(read.text) <= 240 else read.text[:140] + read.text[-100:]
+    for start in range(len(text)):
+        for length in (2, 1, 3, 4, 5):
+            column = entries.get(text[start : start + length])
+            if column is not None:
+                says[column] += 1
+                telling += 1
+                if start < 30:
+                    lead[column] = 1.0
+                break
+    return lead, says, 0.0 if telling else 0.5
 
 
 def _digest(vectors: WordVectors | None) -> str:

@@ -27,7 +27,7 @@ def shares_of(read: Reading) -> list[float]:
     for positions in [votes[word] for word in read.words if word in votes]:
         for position in positions:
             shares[position] += 1.0
-    if signs.beyond_ascii:
+    if signs.trailing:
         shares[0] += 0.1
         if signs.cyrillic > signs.letters:
             shares[_AT["uk" if _UKRAINIAN_LETTERS & set(read.text) else "ru"]] += _SURE

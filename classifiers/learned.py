@@ -14,7 +14,7 @@ import numpy as np
 
 from classifiers.artefact import Artefact, load_artefact, load_default
 from classifiers.contract import AskText, Assessment, ModelCard
-from classifiers.features import Vector, language_of
+from classifiers.features import STRANGE_COLUMN, Vector, language_of
 
 TRUST_FLOOR = 0.6
 """How much of a head's own opinion is kept for an ask with no support at all; the rest is the prior's."""
@@ -29,13 +29,11 @@ class LearnedClassifier:
         self._featurise = artefact.featurise
         self._first_model = 2 + len(artefact.tasks)
         self._model_rows = {model.lower(): self._first_model + number for number, model in enumerate(artefact.models)}
-        # One matrix for everything that is linear in the features: heads first, support axes after.
-        axes = np.hstack([artefact.support_axes, -(artefact.support_axes @ artefact.support_mean)[:, None]])
-        matrix = np.vstack([artefact.heads, axes]).astype(np.float32)
-        self._weights = np.ascontiguousarray(matrix[:, :-1])
-        self._biases = np.ascontiguousarray(matrix[:, -1])
+        self._weights = np.ascontiguousarray(artefact.heads[:, :-1])
+        self._biases = np.ascontiguousarray(artefact.heads[:, -1])
+        self._mean = artefact.support_mean
+        self._per_spread = (1.0 / (artefact.support_spread * math.sqrt(len(artefact.support_mean)))).astype(np.float32)
         self._near, self._far = (float(knot) for knot in artefact.support_knots)
-        self._axes_from = len(artefact.heads)
         self._prior_logits = np.log(artefact.priors / (1.0 - artefact.priors)).tolist()
         self._name = f"fast@{artefact.digest}"
 
@@ -58,8 +56,7 @@ class LearnedClassifier:
     def assess_features(self, vector: Vector, models: Sequence[ModelCard]) -> Assessment:
         """Judge a vector that was logged before; the same answer as for the ask it was made from."""
         products = self._weights @ vector + self._biases
-        away = products[self._axes_from :]
-        support = self._support(float(away @ away))
+        support = self._support(vector)
         task = int(products[2 : self._first_model].argmax())
         trust = TRUST_FLOOR + (1.0 - TRUST_FLOOR) * support
         small_prior, large_prior = self._prior_logits[0][task], self._prior_logits[1][task]
@@ -84,8 +81,11 @@ class LearnedClassifier:
             features=vector,
         )
 
-    def _support(self, squared_distance: float) -> float:
-        return min(1.0, max(0.0, (self._far - squared_distance) / (self._far - self._near)))
+    def _support(self, vector: Vector) -> float:
+        """How like the training data: near enough in every column, and in words that somebody taught us."""
+        away = (vector - self._mean) * self._per_spread
+        near = (self._far - float(away @ away)) / (self._far - self._near)
+        return max(0.0, min(1.0, near) * (1.0 - float(vector[STRANGE_COLUMN])))
 
 
 def _share(logit: float) -> float:

@@ -98,7 +98,7 @@ def _leans_on_what_came_before(text: str, words: list[str], signs: Signs) -> boo
     concepts = lexicon.word_concepts()[0]
     names = lexicon.concept_names()
     said = {names[concepts[word]] for word in words if word in concepts}
-    if signs.kana or signs.han or signs.hangul or signs.indic:
+    if signs.spaceless:
         said |= {names[column] for entry, column in lexicon.substring_concepts().items() if entry in text}
     units = units_of(len(words), signs)
     if units <= 6 and said & {"thanks", "greet"} and not said & {"refer", "rewrite"} and not _GOES_ON & set(words):

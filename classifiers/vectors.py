@@ -6,6 +6,7 @@ The vocabulary is that of a WordPiece tokenizer: whole words, and pieces (`##ing
 from __future__ import annotations
 
 import hashlib
+from array import array
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,13 +30,13 @@ class WordVectors:
         sha.update(np.ascontiguousarray(scale, np.float32).tobytes())
         self.digest = sha.hexdigest()
         self._rows = np.clip(table * scale, -BOUND, BOUND).astype(np.float32)
-        self._row = {word: number for number, word in enumerate(words)}
+        self.vocabulary = {word: number for number, word in enumerate(words)}
         # Rare words are cut into pieces; the same ones come again and again.
         self._pieces = lru_cache(maxsize=8192)(self._cut)
 
     def mean_into(self, words: list[str], out: NDArray[np.float32]) -> float:
         """Write the mean of the words' rows into `out`; returns the share of words known whole."""
-        found = self._row.get
+        found = self.vocabulary.get
         rows: list[int] = []
         known = 0
         for word in words:
@@ -48,7 +49,9 @@ class WordVectors:
         if not rows:
             out[:] = 0.0
             return 0.0
-        np.multiply(np.add.reduce(self._rows.take(rows, axis=0), axis=0), 1.0 / len(rows), out=out)
+        np.multiply(
+            np.add.reduce(self._rows.take(np.frombuffer(array("q", rows), np.int64), axis=0)), 1.0 / len(rows), out
+        )
         return known / len(words)
 
     def _cut(self, word: str) -> tuple[int, ...]:
@@ -57,7 +60,7 @@ class WordVectors:
         start, prefix = 0, ""
         while start < len(word) and len(found) < PIECES_PER_WORD:
             for stop in range(len(word), start, -1):
-                number = self._row.get(prefix + word[start:stop])
+                number = self.vocabulary.get(prefix + word[start:stop])
                 if number is not None:
                     found.append(number)
                     start = stop

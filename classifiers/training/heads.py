@@ -26,7 +26,6 @@ STRENGTHS: Final = (0.003, 0.01, 0.03)
 TASK_STRENGTH: Final = 0.03
 TASK_WEIGHT_OF_OUTCOMES: Final = 0.15
 FOLDS: Final = 5
-SUPPORT_AXES: Final = 32
 Say = Callable[[str], None]
 
 
@@ -75,7 +74,7 @@ def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed
     chat = np.array([row.source == "chat" for row in table.rows])
     task_weights = np.where(chat, table.weights, TASK_WEIGHT_OF_OUTCOMES)
     tasks = fit_tasks(table.features, [row.task for row in table.rows], TASKS, task_weights, TASK_STRENGTH)
-    mean, axes, knots = fit_support(table.features, table.weights, SUPPORT_AXES, seed)
+    mean, spread, knots = fit_support(table.features, table.weights)
     return Artefact(
         featurise=featurise,
         tasks=TASKS,
@@ -83,7 +82,7 @@ def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed
         heads=np.vstack([*quality, tasks]).astype(np.float32),
         priors=_priors(table).astype(np.float32),
         support_mean=mean.astype(np.float32),
-        support_axes=axes.astype(np.float32),
+        support_spread=spread.astype(np.float32),
         support_knots=knots.astype(np.float32),
     )
 
