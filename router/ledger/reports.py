@@ -222,6 +222,7 @@ _SUMS = [
     _count(sa.and_(sa.not_(_CHAT), _COST.is_(None))).label("inner_unpriced"),
     _count(sa.and_(_COMPARED, outcomes.c.baseline_nano.is_(None))).label("no_baseline"),
     _count(sa.and_(_COMPARED, outcomes.c.always_small_nano.is_(None))).label("no_small"),
+    _count(outcomes.c.usage_estimated).label("estimated"),
 ]
 """A column for each field of `Tally`."""
 

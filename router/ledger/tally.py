@@ -24,7 +24,8 @@ class Tally:
     """Integer sums over rows; tallies of disjoint rows add up to the tally of all. Amounts in nano-dollars.
 
     errors: requests that ended neither `ok` nor `client_closed`. no_baseline, no_small: requests of known cost whose
-    comparison has no price. inner_unpriced is a part of unpriced.
+    comparison has no price. inner_unpriced is a part of unpriced. estimated: requests and inner calls whose tokens are
+    our own estimate, since the upstream counted none.
     """
 
     requests: int = 0
@@ -40,6 +41,7 @@ class Tally:
     inner_unpriced: int = 0
     no_baseline: int = 0
     no_small: int = 0
+    estimated: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
