@@ -26,7 +26,7 @@ ROWS = [
     ["policy", "upstream"],
     ["ask", "body"],
     ["prices", "privacy"],
-    ["domain", "settings"],
+    ["domain", "settings", "secrets_in_text"],
     ["errors"],
 ]
 """The rooms of `router`, top to bottom. A room imports its own files and the rows below, never beside or above."""
