@@ -19,7 +19,7 @@ from router.demo import cast
 from router.demo.asking import Client
 from router.demo.claims import Claim, claims, overhead_ms
 from router.demo.printout import lines
-from router.demo.questions import Question, load
+from router.demo.questions import Question, load, mixed
 from router.demo.stage import Stage, StageError, clean_environ, stop_on_terminate
 from router.demo.story import Story, tell
 
@@ -43,7 +43,7 @@ def demo(
             policy = _found_policy() if real else None
             progress()("starting the gateway" if policy else "starting two stand-in models and the gateway")
             address = cast.real(stage, policy) if policy else cast.simulated(stage)
-            story = asyncio.run(_run(address, stage, _some(load()) if real else load(), graded=not real))
+            story = asyncio.run(_run(address, stage, mixed(_some(load()) if real else load()), graded=not real))
             promises = claims(story)
             _show(story, promises, address, stays=not leave, as_json=as_json)
             while not leave:

@@ -30,7 +30,7 @@ def real(stage: Stage, policy: str) -> str:
 
 def retrain(stage: Stage) -> None:
     """Trains a judge on what the gateway logged, in a process of its own, and promotes it."""
-    stage.run("router.cli", ["retrain", "--promote", "--json"], {})
+    stage.run("router.cli", ["retrain", "--promote"], {})
 
 
 def demo_policy() -> Path:

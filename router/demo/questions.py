@@ -5,6 +5,8 @@ What the stand-in models answer to them is `router.demo.standins`'s to say.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
@@ -67,8 +69,14 @@ class Question:
 
 
 def load() -> tuple[Question, ...]:
-    """All questions, in the order of the file."""
+    """All questions, in the order of the file, by level."""
     return tuple(map(_read, files("router.demo").joinpath("questions.jsonl").read_bytes().splitlines()))
+
+
+def mixed(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """The same in an order of no meaning, alike at every run: what comes last has to look like the rest, since a
+    retraining compares the judges on the newest fifth."""
+    return tuple(random.Random(7).sample(questions, len(questions)))
 
 
 def body(question: Question) -> dict[str, Any]:
