@@ -36,7 +36,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 """Members we read or pass prices on; null counts as absent. All else is the upstream's to judge."""
 
 _POSITIVE = ("max_tokens", "max_completion_tokens", "n")
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_ROLES = ("assistant", "developer", "function", "system", "tool", "user")
 
 
 class ChatEndpoint:
@@ -188,7 +188,7 @@ def _check_messages(messages: Any) -> None:
         if not isinstance(message, dict):
             raise BadRequest(f"`{where}` must be an object.", param=where)
         if message.get("role") not in _ROLES:
-            raise BadRequest(f"`{where}.role` must be one of {', '.join(sorted(_ROLES))}.", param=f"{where}.role")
+            raise BadRequest(f"`{where}.role` must be one of {', '.join(_ROLES)}.", param=f"{where}.role")
         content = message.get("content")
         if content is not None and not isinstance(content, str | list):
             raise BadRequest(f"`{where}.content` must be a string or a list of parts.", param=f"{where}.content")
