@@ -1,0 +1,169 @@
+"""The services of the compose file, as processes: two gateways share a Redis and a PostgreSQL, and learn together."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from router.upstream.standin import StandIn
+from tests.conftest import start
+from tests.servers import PostgresServer
+
+from .compose import NEEDED
+from .stack import Process, Stack, running_stack, wait_ready
+
+TENANT_KEY = NEEDED["SIGNALBOX_API_KEYS"].split(":")[1]
+CALLER = {"authorization": f"Bearer {TENANT_KEY}"}
+ADMIN = {"authorization": f"Bearer {NEEDED['SIGNALBOX_ADMIN_KEY']}"}
+LABELLED = 120
+
+
+class Models:
+    """The stand-in behind a thread of its own, since the tests here are plain functions."""
+
+    def __init__(self) -> None:
+        self.standin = StandIn("standin", lambda question: f"You asked: {question}")
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._listens, self._stop = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    async def _serve(self) -> None:
+        async with self.standin.serve() as url:
+            self.url = url
+            self._listens.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> Models:
+        self._thread.start()
+        self._listens.wait()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Models]:
+    with Models() as models:
+        yield models
+
+
+@pytest.fixture(scope="module")
+def stack(models: Models) -> Iterator[Stack]:
+    postgres = start(PostgresServer)
+    with ExitStack() as ended:
+        ended.callback(postgres.close)
+        yield ended.enter_context(running_stack(postgres, models.url))
+
+
+@pytest.fixture(scope="module")
+def gateways(stack: Stack) -> Iterator[tuple[Process, Process]]:
+    with stack.run("gateway", "one") as one, stack.run("gateway", "other") as other:
+        wait_ready(one)
+        wait_ready(other)
+        yield one, other
+
+
+def ask(gateway: Process, question: str) -> httpx.Response:
+    body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
+    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=CALLER, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def rows_of(gateway: Process) -> int:
+    found = httpx.get(f"{gateway.url}/api/requests", params={"since": "1h", "limit": 1}, headers=ADMIN, timeout=10)
+    assert found.status_code == 200, found.text
+    return int(found.json()["total"])
+
+
+def dropped_by(gateway: Process) -> int:
+    text = httpx.get(f"{gateway.url}/metrics", headers=ADMIN, timeout=10).text
+    return sum(
+        int(float(count)) for count in re.findall(r"^signalbox_ledger_dropped_total(?:\{[^}]*\})? (\S+)", text, re.M)
+    )
+
+
+def until(holds: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := holds()):
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.1)
+    return value
+
+
+def test_both_gateways_say_that_redis_and_database_are_well(gateways: tuple[Process, Process]) -> None:
+    for gateway in gateways:
+        said = wait_ready(gateway)
+        assert (said["redis"], said["database"]) == ("ok", "ok")
+        assert said["policy"].startswith("default@")
+
+
+def test_the_model_is_the_one_that_the_pull_service_fetches(gateways: tuple[Process, Process], models: Models) -> None:
+    answer = ask(gateways[0], "Say hello")
+    assert answer.headers["x-signalbox-model"] == "small"
+    assert answer.json()["model"] == "qwen2.5:3b"
+
+
+def test_what_one_gateway_stored_the_other_serves(gateways: tuple[Process, Process], models: Models) -> None:
+    one, other = gateways
+    first = ask(one, "What is the capital of France?")
+    calls = len(models.standin.journal)
+    assert first.headers["x-signalbox-cache"] == "miss"
+    time.sleep(0.2)  # entries are written behind the answer
+    second = ask(other, "What is the capital of France?")
+    assert second.headers["x-signalbox-cache"] == "hit"
+    assert second.content == first.content
+    assert len(models.standin.journal) == calls
+
+
+def test_a_key_that_is_not_in_the_environment_is_refused(gateways: tuple[Process, Process]) -> None:
+    for gateway in gateways:
+        assert httpx.get(f"{gateway.url}/v1/models", headers={"authorization": "Bearer no"}).status_code == 401
+        assert httpx.get(f"{gateway.url}/api/requests", headers=CALLER).status_code in (401, 403)
+
+
+def test_a_promotion_reaches_every_gateway_and_so_does_its_undoing(
+    gateways: tuple[Process, Process], stack: Stack
+) -> None:
+    before = wait_ready(gateways[0])["classifier"]
+    for number in range(LABELLED):
+        gateway = gateways[number % 2]
+        answer = ask(gateway, f"Question {number}: {'say hi' if number % 3 else 'prove that the sum converges'}")
+        label = {"request_id": answer.headers["x-request-id"], "score": 1.0 if number % 3 else 0.0}
+        assert httpx.post(f"{gateway.url}/v1/feedback", json=label, headers=CALLER, timeout=10).status_code == 202
+    with stack.run("retrain") as job:
+        found = until(lambda: re.search(r"artefact ([0-9a-f]{64})", job.said()), 90)
+        assert job.popen.poll() is None, "the job ended instead of waiting for its next round"
+    if "not promoted" in job.said():
+        stack.once("promote", found[1])
+    for gateway in gateways:
+        until(lambda gateway=gateway: wait_ready(gateway)["classifier"] != before)
+    assert wait_ready(gateways[0])["classifier"] == wait_ready(gateways[1])["classifier"]
+    stack.once("rollback")
+    for gateway in gateways:
+        until(lambda gateway=gateway: wait_ready(gateway)["classifier"] == before)
+
+
+def test_every_request_that_was_accepted_is_a_row_or_a_counted_drop(gateways: tuple[Process, Process]) -> None:
+    def settled() -> int:
+        return rows_of(gateways[0]) + sum(dropped_by(gateway) for gateway in gateways)
+
+    before = settled()
+    for number in range(40):
+        ask(gateways[number % 2], f"Count me, number {number // 2}")  # every second one is a repeat
+    until(lambda: settled() >= before + 40)
+    time.sleep(1)
+    assert settled() == before + 40
+    assert rows_of(gateways[0]) == rows_of(gateways[1])
