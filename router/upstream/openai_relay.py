@@ -20,7 +20,7 @@ from router.domain import ModelSpec
 from router.errors import UpstreamBroken
 from router.upstream.answers import EVENT_STREAM, JSON, WholeAnswer, as_stream
 from router.upstream.contract import Answer, Call
-from router.upstream.refusals import PASSED_ON, error_in_answer, ran_out, refusal
+from router.upstream.refusals import PASSED_ON, error_in_answer, patience, ran_out, refusal
 from router.upstream.relayed import RelayedStream, broken_by
 from router.upstream.sse import StreamTap
 
@@ -64,10 +64,10 @@ class OpenAIRelay:
         model, session = call.model, self._session or self._make_session()
         target, times = self._target(model), model.timeouts
         now = asyncio.get_running_loop().time()
-        first_at, ends = now + times.first_token, now + times.total
+        first_at, ends = now + patience(model, stream=call.stream), now + times.total
         response: aiohttp.ClientResponse | None = None
         try:
-            async with asyncio.timeout_at(min(first_at, ends)) as limit:
+            async with asyncio.timeout_at(first_at) as limit:
                 response = await session.post(
                     target.url,
                     data=call.body if len(call.body) < _LARGE_BODY_BYTES else io.BytesIO(call.body),
@@ -83,7 +83,7 @@ class OpenAIRelay:
                 response.close()
             if isinstance(error, TimeoutError) and limit.expired():
                 when = limit.when()
-                which = "first_token" if when == first_at else "total" if when == ends else "idle"
+                which = "total" if when == ends else "first_token" if when == first_at else "idle"
                 raise ran_out(model, which) from None
             if isinstance(error, aiohttp.ClientError | OSError | ValueError):
                 raise broken_by(model, error, began=response is not None) from None

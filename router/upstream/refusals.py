@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from router.domain import ModelSpec
+from router.domain import ModelSpec, Timeouts
 from router.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -51,6 +51,18 @@ def error_in_answer(model: ModelSpec, error: Mapping[str, Any]) -> UpstreamError
     if error.get("code") in ("rate_limit_exceeded", "insufficient_quota"):
         return refusal(model, 429, {})
     return UpstreamBroken(f"The upstream of model `{model.name}` answered with an error instead of content.")
+
+
+def patience(model: ModelSpec, *, stream: bool) -> float:
+    """Seconds to wait for the first byte of an answer.
+
+    A plain answer's first byte comes after its last token, so the default of `first_token`, which is meant for
+    streams, would cut long ones off: plain answers are held to it only where the policy sets it.
+    """
+    times = model.timeouts
+    if not stream and times.first_token == Timeouts().first_token:
+        return times.total
+    return min(times.first_token, times.total)
 
 
 def ran_out(model: ModelSpec, which: str) -> UpstreamTimeout:
