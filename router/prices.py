@@ -48,7 +48,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class PriceMap:
-    """litellm's map as it was read. source: `litellm <version>, <date of the file>`."""
+    """litellm's map as it was read. source: `litellm <version> (installed <date>)`."""
 
     entries: Mapping[str, Mapping[str, Any]]
     source: str
@@ -63,8 +63,8 @@ def read_litellm_map() -> PriceMap:
     file = Path(spec.origin).with_name(_MAP_FILE)
     try:
         entries = orjson.loads(file.read_bytes())
-        read = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
-        return PriceMap(entries, f"litellm {version('litellm')}, {read.isoformat()}")
+        installed = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
+        return PriceMap(entries, f"litellm {version('litellm')} (installed {installed.isoformat()})")
     except (OSError, orjson.JSONDecodeError, PackageNotFoundError):
         return PriceMap({}, "none")
 

@@ -144,7 +144,7 @@ def _is_address(local: str, domain: str, after: str) -> bool:
 _PLUS_PHONE = re.compile(r"(?<![\w+＋])[+＋]\(?\d(?:[ ().\-/\u00a0\u2010-\u2015]{0,3}\d){6,14}(?!\d)")
 _LOCAL_PHONE = re.compile(r"(?<![\w.,:+＋/\-])\(?\d(?:[ ().\-/\u00a0]{0,3}\d){5,14}(?![\w]|[.,:\-/]\d)")
 _PHONE_WORD = re.compile(
-    r"(?i)phone|mobile|\bcell|\btel\b|\btel[.:]|\bcall\b|\bring\b|\btext me|whatsapp|\bfax|telefon|handy|rufnummer|anruf"
+    r"(?i)phone|mobile|\bcell|\btel\b|\bcall\b|\bring\b|\btext me|whatsapp|\bfax|telefon|handy|rufnummer|anruf|rufen?\b"
     r"|téléphone|portable|teléfono|móvil|celular|telefone|cellulare|телефон|номер|звон|电话|手机|電話|携帯|전화|हाथ|फ़ोन|هاتف|جوال"
 )
 _NOT_PHONES = re.compile(

@@ -1,0 +1,87 @@
+"""Keeps the policy in use the same as its file, without a restart. Bad new policies never displace good ones.
+
+Half-written, deleted and put-back files are ordinary here: what cannot be loaded leaves the old policy in place and its
+reason in `error`, and the next look tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from router.errors import PolicyError
+from router.policy.compiled import Policy
+from router.policy.load import decode, parse_policy
+
+log = logging.getLogger(__name__)
+
+
+class PolicyWatcher:
+    """Holds the policy in use. Raises PolicyError at once when the file cannot be loaded at the start.
+
+    current: the last good policy, exchanged by one assignment; whoever took it keeps their snapshot.
+    error: why the file as it is now is not in use; None while it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], env: Mapping[str, str] = os.environ):
+        self.path = Path(path)
+        self._env = env
+        raw = self._read()
+        self.current: Policy = self._load(raw)
+        self.error: PolicyError | None = None
+        self._seen: bytes | None = _digest(raw)
+
+    def poll(self) -> bool:
+        """Looks at the file once; True where another policy came into use. Never raises.
+
+        The content is read and hashed each time (a policy is small, and times and sizes can miss a change); only other
+        bytes are loaded.
+        """
+        try:
+            raw = self._read()
+        except PolicyError as error:
+            if self._seen is not None or str(error) != str(self.error):
+                log.warning("policy kept: %s", error)
+            self._seen, self.error = None, error
+            return False
+        digest = _digest(raw)
+        if digest == self._seen:
+            return False
+        self._seen = digest
+        try:
+            policy = self._load(raw)
+        except PolicyError as error:
+            log.warning("policy kept: %s", error)
+            self.error = error
+            return False
+        before, self.current, self.error = self.current, policy, None
+        log.info("policy %s follows %s", policy.label, before.label)
+        return True
+
+    async def run(self, interval: float = 1.0, on_change: Callable[[Policy], None] | None = None) -> None:
+        """Looks at the file every `interval` seconds until cancelled; calls `on_change` with each new policy.
+
+        Reading and loading happen beside the event loop, so that no request waits for them.
+        """
+        while True:
+            await asyncio.sleep(interval)
+            changed = await asyncio.to_thread(self.poll)
+            if changed and on_change is not None:
+                on_change(self.current)
+
+    def _read(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise PolicyError(f"cannot be read: {error.strerror}", file=str(self.path)) from None
+
+    def _load(self, raw: bytes) -> Policy:
+        return parse_policy(decode(raw, str(self.path)), file=str(self.path), env=self._env)
+
+
+def _digest(raw: bytes) -> bytes:
+    return sha256(raw).digest()
