@@ -1,18 +1,27 @@
-"""The outermost layer, pure ASGI: a request id for everything, the admin's door, and one shape for every error."""
+"""The outermost layer, pure ASGI: a request id for everything, the admin's door, and one shape for every error.
+
+Machines that may not enter get the error; browsers that ask for a page are shown where to sign in.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.access.admin import AdminDoor
 from router.api.errors import error_bytes, error_headers
-from router.errors import BadRequest, RequestError
+from router.errors import BadRequest, NotAuthenticated, RequestError
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 """Answered without a key: probes have none, and whoever logs in has not yet shown theirs."""
+
+_OPEN_PREFIX = "/dashboard/assets/"
+"""Style sheet and scripts, which the login page needs too; nothing in them is anybody's secret."""
+
+_PAGES = ("/dashboard", "/docs")
 
 
 class Edge:
@@ -36,13 +45,15 @@ class Edge:
         refusal = self._refusal(scope)
         if refusal is None:
             return await self._app(scope, receive, send_with_id)
+        if isinstance(refusal, NotAuthenticated) and _wants_page(scope):
+            return await _send_to_login(scope, send_with_id)
         await send_error(refusal, send_with_id)
 
     def _refusal(self, scope: Scope) -> RequestError | None:
         if not any(name == b"host" and value for name, value in scope["headers"]):
             return BadRequest("The request has no Host header.", code="missing_host")
         path: str = scope["path"]
-        if path == "/v1" or path.startswith("/v1/") or path in _OPEN_PATHS:
+        if path == "/v1" or path in _OPEN_PATHS or path.startswith(("/v1/", _OPEN_PREFIX)):
             return None
         return self._door.refusal(scope)
 
@@ -58,3 +69,24 @@ async def send_error(error: RequestError, send: Send) -> None:
     headers = [*error_headers(error), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _wants_page(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if scope["method"] not in ("GET", "HEAD") or not any(
+        path == page or path.startswith(page + "/") for page in _PAGES
+    ):
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+async def _send_to_login(scope: Scope, send: Send) -> None:
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = quote(scope["path"] + ("?" + query if query else ""), safe="/")
+    headers = [
+        (b"location", b"/login?next=" + wanted.encode()),
+        (b"cache-control", b"no-store"),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 from router.ledger.tally import dollars
 from router.ledger.window import timestamp
 
@@ -98,6 +100,16 @@ def usd(nano: int | None) -> float | None:
     return None if nano is None else dollars(nano)
 
 
+def ticked(text: str) -> Markup:
+    """Plain text with `code` between backticks, as reasons write conditions and names."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
 FILTERS = {
     "money": money,
     "price": price,
@@ -109,6 +121,7 @@ FILTERS = {
     "short_moment": short_moment,
     "rfc3339": timestamp,
     "short_id": short_id,
+    "ticked": ticked,
     "usd": usd,
 }
 

@@ -37,6 +37,7 @@ def served(
         provider="openai" if model == "small" else "litellm",
         tier=model if model != "mystery" else "large",
         decided_model=model,
+        probability=1.0,
         stream=bool(number % 2),
         status=200,
         finish_reason="stop",
