@@ -43,16 +43,18 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL for the whole session; `postgres_url` is a fresh database of it."""
+    """One PostgreSQL for the whole session; `postgres_url` is an empty database of it."""
     server = start(PostgresServer)
     yield server
     server.close()
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
-    """A fresh, empty database."""
-    return postgres_server.create_database()
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """An empty database."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.recycle(url)
 
 
 @pytest.fixture
