@@ -77,7 +77,8 @@ def _figure(
                 "customdata": [words(height) for _, height in drawn],
                 "width": length * 800,
                 "offset": length * 100,
-                "hovertemplate": "%{fullData.name}  <b>%{customdata}</b><extra></extra>",
+                # No `<b>` here: plotly makes a style attribute of it, which the page's policy refuses.
+                "hovertemplate": "%{fullData.name}  %{customdata}<extra></extra>",
             }
         )
     first = window.since_unix // length * length
@@ -96,6 +97,7 @@ def _figure(
                 "fixedrange": True,
                 "automargin": True,
                 "showgrid": False,
+                "showspikes": False,
                 "hoverformat": "%d %b %H:%M UTC" if step == "hour" else "%d %b %Y (UTC)",
             },
             "yaxis": {
