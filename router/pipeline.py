@@ -255,7 +255,8 @@ class Pipeline:
             entry.billed(tap.usage, tap.output_tokens_estimate)
             entry.row.finish_reason = tap.finish_reason
             if entry.keeps_text:
-                entry.keep_text(request.body.text, tap.collected and tap.collected.decode("utf-8", "replace"))
+                collected = tap.collected
+                entry.keep_text(request.body.text, collected.decode("utf-8", "replace") if collected else None)
         if tap.error is not None and entry.row.outcome == "ok":
             entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
         if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:

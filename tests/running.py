@@ -81,7 +81,9 @@ async def running(folder: Path, policy: str, **settings: Any) -> AsyncIterator[R
     path = folder / "policy.yaml"
     path.write_text(policy)
     app = create_app(Settings(policy=path, data_dir=folder, grace_seconds=5, **settings))
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, http="httptools", loop="uvloop", log_config=None)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, http="httptools", loop="uvloop", log_config=None, server_header=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -84,7 +84,8 @@ async def test_usage_is_asked_for_and_taken_out_again(house: House) -> None:
     assert '"usage":{' in wanted.text.replace(" ", "")
     [row, _] = await house.gateway.rows(2)
     assert row["input_tokens"] > 0
-    assert not row["usage_estimated"]
+    told = await house.gateway.get(f"/v1/decisions/{row['request_id']}")
+    assert not told["outcome"]["tokens"]["estimated"]
 
 
 async def test_every_request_has_a_row_with_its_cost(house: House) -> None:
