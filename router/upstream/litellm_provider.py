@@ -12,7 +12,9 @@ import contextlib
 import importlib
 import logging
 import os
+import warnings
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -35,6 +37,9 @@ PARAMETERS = frozenset(
 its own configuration (`api_base`, `mock_response`, `fallbacks`, `extra_headers`, ...) and must never see a caller's."""
 
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+
+_OPENED: ContextVar[list[Any]] = ContextVar("opened")
+"""The HTTP responses that the call of this task has opened."""
 
 
 class LitellmProvider:
@@ -82,12 +87,14 @@ class LitellmProvider:
         ends = loop.time() + model.timeouts.total
         waits = patience(model, stream=call.stream)
         stream: RenderedStream | None = None
+        opened: list[Any] = []
+        _OPENED.set(opened)
         try:
             async with asyncio.timeout(waits):
                 came = await self._litellm.acompletion(timeout=_timeout(model), **arguments)
                 if not call.stream:
                     return WholeAnswer(200, {"content-type": JSON}, plain_body(came))
-                stream = RenderedStream(model, came, ends)
+                stream = RenderedStream(model, came, opened, ends)
                 await stream.first()
                 return stream
         except BaseException as error:
@@ -143,12 +150,18 @@ def _single_minded_client() -> Any:
     """An HTTP client of litellm's kind that asks once and only where it was told to.
 
     litellm's own sends a request again after a broken connection, which may bill twice, and follows redirects with
-    body and key. Providers that are reached through other clients keep litellm's manners.
+    body and key. It also loses sight of a streamed response, so that closing a stream would leave the provider at
+    work: responses are remembered here. Providers that are reached through other clients keep litellm's manners.
     """
     import httpx
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
     class SingleMinded(AsyncHTTPHandler):  # type: ignore[misc]
+        async def post(self, *args: Any, **kwargs: Any) -> Any:
+            response = await super().post(*args, **kwargs)
+            _OPENED.get().append(response)
+            return response
+
         async def single_connection_post_request(self, **_: Any) -> Any:
             raise httpx.ConnectError("not asked again")
 
@@ -156,24 +169,30 @@ def _single_minded_client() -> Any:
 
 
 def _import_litellm() -> Any:
-    """Imports litellm without network, chatter or counting of its own. Settings of the whole process are set here.
-
-    Much of it loads at the first call only, so one is made here: a mocked one, which asks nobody.
-    """
+    """Imports litellm without network, chatter or counting of its own. Settings of the whole process are set here."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it fetches a price list while it is imported
-    litellm: Any = importlib.import_module("litellm")
-    litellm.suppress_debug_info = True  # else it prints advice to stdout on errors
-    litellm.disable_token_counter = True  # it would load tokenizers, from the network for some models
-    litellm.disable_hf_tokenizer_download = True
-    litellm.disable_aiohttp_trust_env = True  # no proxies out of the environment, as in the relay
-    litellm.user_url_validation = True  # pictures that it fetches for a provider: never from private addresses
-    for name in _LOGGERS:  # they write requests and answers at debug level, and tracebacks at error level
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-        logging.getLogger(name).propagate = False
-    importlib.import_module("litellm.litellm_core_utils.default_encoding")
-    warm_up = [{"role": "user", "content": "warm up"}]
-    litellm.completion(model="anthropic/claude-sonnet-4-5", messages=warm_up, mock_response="warm")
+    with warnings.catch_warnings():  # of its own making, about its own classes
+        warnings.simplefilter("ignore")
+        litellm: Any = importlib.import_module("litellm")
+        litellm.suppress_debug_info = True  # else it prints advice to stdout on errors
+        litellm.disable_token_counter = True  # it would load tokenizers, from the network for some models
+        litellm.disable_hf_tokenizer_download = True
+        litellm.disable_aiohttp_trust_env = True  # no proxies out of the environment, as in the relay
+        litellm.user_url_validation = True  # pictures that it fetches for a provider: never from private addresses
+        for name in _LOGGERS:  # they write requests and answers at debug level, and tracebacks at error level
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+            logging.getLogger(name).propagate = False
+        _warm_up(litellm)
     return litellm
+
+
+def _warm_up(litellm: Any) -> None:
+    """Half of litellm loads at its first call, which takes half a second: so one is made here, which asks nobody."""
+    importlib.import_module("litellm.litellm_core_utils.default_encoding")
+    mocked = {"messages": [{"role": "user", "content": "warm up"}], "mock_response": "warm"}
+    litellm.completion(model="anthropic/claude-sonnet-4-5", **mocked)
+    for _ in litellm.completion(model="anthropic/claude-sonnet-4-5", stream=True, **mocked):
+        pass
 
 
 async def _close(litellm: Any) -> None:
@@ -184,4 +203,3 @@ async def _close(litellm: Any) -> None:
             await GLOBAL_LOGGING_WORKER.flush()
     await GLOBAL_LOGGING_WORKER.stop()
     await litellm.close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()

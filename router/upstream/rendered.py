@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -40,9 +40,9 @@ class RenderedStream:
     streamed = True
     headers: Mapping[str, str] = {"content-type": EVENT_STREAM}
 
-    def __init__(self, model: ModelSpec, stream: Any, ends: float):
-        """stream: a `CustomStreamWrapper`. ends: loop time at which the total timeout runs out."""
-        self._model, self._stream, self._ends = model, stream, ends
+    def __init__(self, model: ModelSpec, stream: Any, opened: Sequence[Any], ends: float):
+        """stream: a `CustomStreamWrapper`. opened: HTTP responses under it. ends: loop time of the total timeout."""
+        self._model, self._stream, self._opened, self._ends = model, stream, opened, ends
         self._chunks: AsyncIterator[Any] = aiter(stream)
         self._head: dict[str, Any] = {}
         self._ready: deque[bytes] = deque()
@@ -74,6 +74,8 @@ class RenderedStream:
         """Closes the connection to the provider, unless the stream was read to its end."""
         self._over = True
         await self._stream.aclose()
+        for response in self._opened:
+            await response.aclose()
 
     async def _read_in_time(self) -> None:
         now = asyncio.get_running_loop().time()
