@@ -1,7 +1,7 @@
 """Conditions of rules, in CEL (https://cel.dev): compiled once at load, tried, then asked for each request.
 
 The only file that knows the CEL library. It finds unknown roots only, and lets `ask.tokne` or `has(ask.tokne)` pass, so
-member names are checked here, with a did-you-mean. What a rule does when its condition holds is `router.policy.decide`'s.
+member names are checked here, with a did-you-mean. What follows from a condition is `router.policy.decide`'s.
 """
 
 from __future__ import annotations
