@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from router.demo.stage import HOST, Stage, free_port
+from router.policy.shipped import shipped_policy
 
 
 def simulated(stage: Stage) -> str:
@@ -15,10 +15,10 @@ def simulated(stage: Stage) -> str:
     stage.wait_until_ready(f"http://{HOST}:{small}/v1/models")
     stage.wait_until_ready(f"http://{HOST}:{large}/v1/models")
     urls = {
-        "DEMO_SMALL_URL": f"http://{HOST}:{small}/v1",
-        "DEMO_LARGE_URL": f"http://{HOST}:{large}",
+        "SIGNALBOX_DEMO_SMALL_URL": f"http://{HOST}:{small}/v1",
+        "SIGNALBOX_DEMO_LARGE_URL": f"http://{HOST}:{large}",
     }
-    return _gateway(stage, demo_policy(), urls)
+    return _gateway(stage, shipped_policy("demo"), urls)
 
 
 def real(stage: Stage, policy: str) -> str:
@@ -31,12 +31,6 @@ def real(stage: Stage, policy: str) -> str:
 def retrain(stage: Stage) -> None:
     """Trains a judge on what the gateway logged, in a process of its own, and promotes it."""
     stage.run("router.cli", ["retrain", "--promote"], {})
-
-
-def demo_policy() -> Path:
-    """policies/demo.yaml: out of the installed package, or out of the checkout."""
-    shipped = Path(str(files("router"))) / "shipped_policies"
-    return (shipped if shipped.is_dir() else Path(str(files("router"))).parent / "policies") / "demo.yaml"
 
 
 def _gateway(stage: Stage, policy: Path, extra: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from router.demo.asking import Reply
 from router.demo.story import Story
 
 SIMPLE_TO_SMALL = 0.75
-DEMANDING_TO_LARGE = 0.60
+DEMANDING_TO_LARGE = 0.50
 """Shares below which the demo no longer shows that the judge tells simple from demanding. What the shipped judge
 really reaches on prompts it never saw is measured by bench/day_one.py, not here."""
 
@@ -48,8 +48,8 @@ def _simulated(story: Story) -> Iterator[Claim]:
         taken_up = relearned.judge_after != relearned.judge_before
         yield Claim("retrained", taken_up, f"{relearned.judge_before} -> {relearned.judge_after}, without a restart")
         moved, asked = len(relearned.moved), len(relearned.after)
-        to_small = sum(relearned.after[text] == "small" for text in relearned.moved)
-        figure = f"{moved} of {asked} ({moved / asked:.0%}): {to_small} to small, {moved - to_small} to large"
+        up = sum(relearned.after[text] == "large" for text in relearned.moved)
+        figure = f"{moved} of {asked} ({moved / asked:.0%}) by retraining: {moved - up} to small, {up} to large"
         yield Claim("moved", moved > 0, figure)
 
 
