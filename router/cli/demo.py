@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from router.cli.output import FOUND, JSON_OPTION, note, print_json, progress, refuse
+from router.cli.output import FOUND, JSON_OPTION, errors_as_exit, note, print_json, progress, refuse
 from router.demo import cast
 from router.demo.asking import Client
 from router.demo.claims import Claim, claims, overhead_ms
@@ -22,9 +22,10 @@ from router.demo.printout import lines
 from router.demo.questions import Question, load, mixed
 from router.demo.stage import Stage, StageError, clean_environ, stop_on_terminate
 from router.demo.story import Story, tell
+from router.errors import ConfigError
 
-REAL_QUESTIONS = 24
-"""With real models only so many are asked, since somebody pays."""
+REAL_QUESTIONS, REAL_TOKENS = 24, 400
+"""With real models only so many are asked, for answers of at most so many tokens, since somebody pays."""
 
 
 def demo(
@@ -59,7 +60,7 @@ def demo(
 
 
 async def _run(address: str, stage: Stage, asked: Sequence[Question], *, graded: bool) -> Story:
-    client = Client(address)
+    client = Client(address, None if graded else REAL_TOKENS)
     try:
         return await tell(client, asked, progress(), (lambda: cast.retrain(stage)) if graded else None)
     finally:
@@ -67,16 +68,22 @@ async def _run(address: str, stage: Stage, asked: Sequence[Question], *, graded:
 
 
 def _found_policy() -> str:
-    """The policy made of the real models found; says what asking them may cost."""
+    """The policy made of the real models found; says first what asking them may cost, and lets a person say no."""
     import os
 
     from router.policy.discover import discover
+    from router.policy.load import parse_policy
 
-    found = discover(os.environ)
+    with errors_as_exit(ConfigError):
+        found = discover(os.environ)
+        prices = [model.price for model in parse_policy(found.text).models.values()]
     for where in found.found:
         note(f"found {where}")
-    # Each answer is at most about a thousand tokens; the dearest models in use cost some 25 dollars a million.
-    note(f"REAL models: {REAL_QUESTIONS} questions will be asked; expect cents, at most about a dollar.")
+    # A question of the demo is some 100 tokens at most; each answer is asked for once, since repeats are cached.
+    most = max((price.input * 100 + price.output * REAL_TOKENS for price in prices if price), default=0.0)
+    unknown = " Not every price is known." if None in prices else ""
+    dollars = REAL_QUESTIONS * most / 1e6
+    note(f"REAL models: {REAL_QUESTIONS} questions are asked; that costs at most about ${dollars:.2f}.{unknown}")
     if sys.stdin.isatty():
         typer.confirm("Go on?", abort=True, err=True)
     return found.text

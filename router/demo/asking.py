@@ -42,11 +42,12 @@ class Reply:
 class Client:
     """One application: an openai client for chat, and the same connections for everything else."""
 
-    def __init__(self, address: str):
-        """address: of the gateway, without a path."""
+    def __init__(self, address: str, max_tokens: int | None = None):
+        """address: of the gateway, without a path. max_tokens: the most that an answer may have, for paid models."""
         import httpx
         from openai import AsyncOpenAI
 
+        self._limit: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
         self._http: httpx.AsyncClient = httpx.AsyncClient(base_url=address, trust_env=False, timeout=60)
         self._openai: AsyncOpenAI = AsyncOpenAI(
             base_url=f"{address}/v1", api_key="demo", max_retries=0, http_client=self._http
@@ -59,7 +60,7 @@ class Client:
         """Asks one question on route `auto`. Raises StageError when it is not answered."""
         create = self._openai.chat.completions.with_raw_response.create
         with _told_as_stage_error(question.text):
-            raw: Any = await create(model="auto", stream=stream, **body(question))
+            raw: Any = await create(model="auto", stream=stream, **body(question), **self._limit)
             text = await _streamed_text(raw.parse()) if stream else raw.parse().choices[0].message.content or ""
         headers: Mapping[str, str] = raw.headers
         return Reply(
