@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from router import __version__
@@ -20,12 +20,12 @@ from router.access.keys import KeyRing, keys_from_setting
 from router.api import control, data_plane, operations
 from router.api.chat import ChatEndpoint
 from router.api.edge import Edge
-from router.api.errors import error_bytes, error_headers
+from router.api.errors import answer_errors
 from router.api.openapi import describe
 from router.cache.connect import make_cache
 from router.dashboard import pages
 from router.domain import Outcome
-from router.errors import BadRequest, MethodNotAllowed, NotFound, RequestError, SettingsError
+from router.errors import SettingsError
 from router.gateway import Gateway
 from router.judge import Judge
 from router.learning.uptake import Uptake, first_classifier
@@ -49,13 +49,18 @@ def create_app(settings: Settings) -> FastAPI:
     gateway = assemble(settings)
     chat = ChatEndpoint(gateway.pipeline, gateway.keys, gateway.telemetry)
 
+    def drain() -> None:
+        gateway.phase = "draining"
+        chat.draining = True
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await gateway.start()
-        try:
-            yield
-        finally:
-            await gateway.stop()
+        with calls_on_terminate(drain):
+            try:
+                yield
+            finally:
+                await gateway.stop()
 
     app = FastAPI(
         title="Signalbox",
@@ -72,9 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(control.routes)
     app.include_router(pages.routes)
     app.add_middleware(Edge, door=gateway.door)
-    app.add_exception_handler(RequestError, _answer_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
+    answer_errors(app)
     describe(app)
     return app
 
@@ -83,9 +86,11 @@ def assemble(settings: Settings) -> Gateway:
     """Makes every part and joins them; nothing is started and nothing is connected yet. Raises ConfigError."""
     telemetry, health, keys = Telemetry(), Health(), _keys(settings)
     policy = PolicyWatcher(_policy_file(settings), os.environ)
-    judge, cache = Judge(first_classifier(settings)), make_cache(settings)
+    judge = Judge(first_classifier(settings), on_failure=telemetry.judge_failures.inc)
+    cache = make_cache(settings)
     store = SqlStore(settings.store_url)
     recorder = Recorder(store, on_drop=telemetry.dropped.inc)
+    telemetry.condition_errors.set_function(lambda: policy.current.condition_errors)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
     uptake = Uptake(Registry(store), judge, settings.data_dir / "artefacts")
@@ -99,9 +104,9 @@ def assemble(settings: Settings) -> Gateway:
             await litellm.load()
 
     async def poll_files() -> None:
-        keys.poll()
-        policy.poll()
-        await load_litellm()
+        await asyncio.to_thread(keys.poll)
+        if await asyncio.to_thread(policy.poll):
+            await load_litellm()
 
     return Gateway(
         settings=settings,
@@ -127,6 +132,29 @@ def assemble(settings: Settings) -> Gateway:
     )
 
 
+@contextmanager
+def calls_on_terminate(drain: Callable[[], None]) -> Iterator[None]:
+    """Calls `drain` when the process is told to stop, before the server's own handler begins to close connections."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    servers_own = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        drain()
+        own = servers_own[signal.Signals(number)]
+        if callable(own):
+            own(number, frame)
+
+    for number in servers_own:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, own in servers_own.items():
+            signal.signal(number, own)
+
+
 def from_environment() -> FastAPI:
     """The application with all settings from the environment, as worker processes make it."""
     return create_app(read_settings())
@@ -141,26 +169,3 @@ def _policy_file(settings: Settings) -> Path:
 def _keys(settings: Settings) -> KeyRing:
     fixed = keys_from_setting(settings.api_keys.get_secret_value()) if settings.api_keys else ()
     return KeyRing(fixed, file=settings.keys_file)
-
-
-async def _answer_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    response = Response(error_bytes(error), error.status)
-    for name, value in error_headers(error):
-        response.headers[name.decode()] = value.decode()
-    return response
-
-
-async def _answer_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405 in OpenAI's shape."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        return await _answer_error(request, MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}."))
-    return await _answer_error(request, NotFound(f"There is nothing at {request.url.path}."))
-
-
-async def _answer_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
-    return await _answer_error(request, BadRequest(f"`{where}`: {first['msg']}.", param=where or None))

@@ -23,9 +23,14 @@ class Judge:
     seconds, so that a slow classifier costs the event loop three asks and not all of them.
     """
 
-    def __init__(self, classifier: Classifier, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        classifier: Classifier,
+        clock: Callable[[], float] = time.monotonic,
+        on_failure: Callable[[], object] = lambda: None,
+    ):
         self.classifier = classifier
-        self.failures = 0
+        self._on_failure = on_failure
         self._clock = clock
         self._in_a_row = 0
         self._rests_until = -math.inf
@@ -59,7 +64,7 @@ class Judge:
         return assessment
 
     def _failed(self) -> None:
-        self.failures += 1
+        self._on_failure()
         self._in_a_row += 1
         if self._in_a_row >= TRIES_BEFORE_REST:
             self._in_a_row = 0

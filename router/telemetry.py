@@ -37,8 +37,8 @@ class Telemetry:
         )
         self.dropped = Counter("signalbox_ledger_dropped", "Ledger rows given up.", registry=registry)
         self.judge_failures = Counter("signalbox_judge_failures", "Assessments that failed.", registry=registry)
-        self.condition_errors = Counter(
-            "signalbox_condition_errors", "Policy conditions that erred.", registry=registry
+        self.condition_errors = Gauge(
+            "signalbox_condition_errors", "Conditions of the policy in use that erred.", registry=registry
         )
         self.in_flight = Gauge("signalbox_requests_in_flight", "Requests being answered.", registry=registry)
 

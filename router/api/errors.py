@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from router.errors import RequestError
+from router.errors import BadRequest, InternalError, MethodNotAllowed, NotFound, RequestError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -26,3 +31,38 @@ def error_headers(error: RequestError) -> Headers:
     if error.fault == "upstream":
         headers.append((b"x-should-retry", b"false"))
     return headers
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Makes every error of the application's own routes, foreseen or not, an answer in this shape."""
+    app.add_exception_handler(RequestError, _answer_error)
+    app.add_exception_handler(Exception, _answer_unforeseen)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+
+
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    response = Response(error_bytes(error), error.status)
+    for name, value in error_headers(error):
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+async def _answer_unforeseen(request: Request, _error: Exception) -> Response:
+    return await _answer_error(request, InternalError("The gateway failed; its log has the reason."))
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in OpenAI's shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return await _answer_error(request, MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}."))
+    return await _answer_error(request, NotFound(f"There is nothing at {request.url.path}."))
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return await _answer_error(request, BadRequest(f"`{where}`: {first['msg']}.", param=where or None))
