@@ -12,7 +12,7 @@ import math
 import re
 import struct
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from classifiers.languages import LANGUAGES
 from classifiers.reading import Reading
 from classifiers.signs import Signs
 from classifiers.vectors import WordVectors
+from classifiers.words import Findings, WordIndex
 
 Vector = NDArray[np.float32]
 
@@ -112,27 +113,26 @@ class FeatureFunction:
 
     def __init__(self, vectors: WordVectors | None = None):
         self.vectors = vectors
-        self._vocabulary = vectors.vocabulary if vectors is not None else {}
+        self._index = WordIndex(vectors)
         self.size = HAND + (vectors.dimensions if vectors is not None else 0)
         self.digest = _digest(vectors)
 
     def __call__(self, ask: AskText) -> Vector:
         read = reading.read(ask)
+        found = self._index.find(read)
         vector = np.empty(self.size, np.float32)
-        known = self.vectors.mean_into(read.words, vector[HAND:]) if self.vectors is not None else 0.0
-        lead, says, strange = _concepts(read, self._vocabulary)
+        if self.vectors is not None:
+            self.vectors.mean_into(found.rows, vector[HAND:])
         _PACK.pack_into(
             vector.data,
             0,
             *_shape(read),
             *_structure(read, ask.text),
-            *_conversation(read, ask, says),
-            *_mixed(read, lead, says),
-            known,
-            strange,
-            *lead,
-            *[_LOG1P[count] for count in says],
-            *languages.shares_of(read),
+            *_conversation(read, ask, found),
+            *_mixed(read, found),
+            *found.lead,
+            *[_LOG1P[count] for count in found.says],
+            *languages.shares_of(read, found.votes),
         )
         return vector
 
@@ -155,7 +155,7 @@ def _shape(read: Reading) -> Sequence[float]:
         scripts = _scripts(signs, total)
     return (
         units,
-        math.log1p(read.chars) / 2,
+        math.log1p(min(read.chars, reading.HEAD_CHARS + reading.TAIL_CHARS)) / 2,
         math.log1p(signs.newlines),
         min(sum(lengths) / count, 24) / 4,
         (len(lengths) - bisect_left(lengths, 9)) / count * 2,
@@ -228,7 +228,7 @@ def _structure(read: Reading, last: str) -> Sequence[float]:
     )
 
 
-def _conversation(read: Reading, ask: AskText, says: list[int]) -> Sequence[float]:
+def _conversation(read: Reading, ask: AskText, found: Findings) -> Sequence[float]:
     return (
         math.log1p(min(ask.tools, 1000)),
         float(ask.json_schema),
@@ -237,11 +237,12 @@ def _conversation(read: Reading, ask: AskText, says: list[int]) -> Sequence[floa
         float(read.follow_up),
         math.log1p(read.earlier_units),
         math.log1p(read.last_units),
-        float(read.follow_up and says[_AT["rewrite"]] > 0),
+        float(read.follow_up and found.says[_AT["rewrite"]] > 0),
     )
 
 
-def _mixed(read: Reading, lead: list[float], says: list[int]) -> Sequence[float]:
+def _mixed(read: Reading, found: Findings) -> Sequence[float]:
+    lead, says = found.lead, found.says
     hard = sum([says[column] for column in _HARD])
     easy = sum([says[column] for column in _EASY])
     light = sum([lead[column] for column in _LIGHT]) > 0
@@ -257,47 +258,9 @@ def _mixed(read: Reading, lead: list[float], says: list[int]) -> Sequence[float]
         math.log1p(sum([lead[column] for column in _HARD])),
         math.log1p(sum([lead[column] for column in _EASY])),
         math.log1p(read.units) / 2 if light and read.units > 40 else 0.0,
+        found.known,
+        found.strange,
     )
-
-
-def _concepts(read: Reading, vocabulary: Mapping[str, int]) -> tuple[list[float], list[int], float]:
-    """(which concepts the opening names, how often each is named in what is read, how strange the words are).
-
-    Strange in 0..1: the share of words that nobody taught us, unless a quarter of the others speak for a language.
-    """
-    words, stems = lexicon.word_concepts()
-    votes = lexicon.language_votes()
-    lead, says = [0.0] * len(CONCEPTS), [0] * len(CONCEPTS)
-    telling = unknown = 0
-    for position, word in enumerate(read.words):
-        column = words.get(word)
-        if column is None:
-            column = stems.get(word[:5])
-            if column is None:
-                if word in votes:
-                    telling += 1
-                elif word not in vocabulary and not word[0].isdigit():
-                    unknown += 1
-                continue
-        says[column] += 1
-        telling += 1
-        if position < read.lead:
-            lead[column] = 1.0
-    if not read.signs.spaceless:
-        count = len(read.words) or 1
-        return lead, says, unknown / count * max(0.0, 1.0 - 4.0 * telling / count)
-    entries = lexicon.substring_concepts()
-    text = read.text if len(read.text) <= 240 else read.text[:140] + read.text[-100:]
-    for start in range(len(text)):
-        for length in (2, 1, 3, 4, 5):
-            column = entries.get(text[start : start + length])
-            if column is not None:
-                says[column] += 1
-                telling += 1
-                if start < 30:
-                    lead[column] = 1.0
-                break
-    return lead, says, 0.0 if telling else 0.5
 
 
 def _digest(vectors: WordVectors | None) -> str:

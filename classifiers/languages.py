@@ -15,18 +15,15 @@ _UKRAINIAN_LETTERS: Final = frozenset("іїєґІЇЄҐ")
 _SURE = 3.0
 
 
-def shares_of(read: Reading) -> list[float]:
-    """A share for each of LANGUAGES, summing to one."""
+def shares_of(read: Reading, votes: list[float]) -> list[float]:
+    """A share for each of LANGUAGES, summing to one. votes: of function words, for each of lexicon.FUNCTION_WORDS."""
     signs = read.signs
     shares = [0.0] * len(LANGUAGES)
     foreign = signs.kana + signs.han + signs.hangul + signs.arabic + signs.hebrew + signs.greek + signs.indic
     if foreign > 0.4 * signs.letters:
         shares[_AT[_by_script(read)]] = 1.0
         return shares
-    votes = lexicon.language_votes()
-    for positions in [votes[word] for word in read.words if word in votes]:
-        for position in positions:
-            shares[position] += 1.0
+    shares[: len(votes)] = votes
     if signs.trailing:
         shares[0] += 0.1
         if signs.cyrillic > signs.letters:

@@ -22,9 +22,9 @@ CONCEPTS: Final[dict[str, str]] = {
         пока дякую teşekkürler sağol tack terima kasih makasih cảm شكرا धन्यवाद शुक्रिया תודה ευχαριστώ lol haha
     """,
     "affirm": """
-        yes yeah yep ok okay sure continue proceed go no nope nah si sí vale claro dale oui ouais daccord ja jawohl
-        klar weiter genau sì certo sim tá jasne tak нет да ладно хорошо давай продолжай так гаразд evet tamam hayır
-        devam ya lanjut vâng نعم لا हाँ ठीक כן agree agreed right correct exactly please done
+        yes yeah yep ok okay sure continue proceed no nope nah si sí vale claro dale oui ouais daccord ja jawohl
+        klar weiter genau sì certo sim tá jasne tak нет да ладно хорошо давай продолжай так гаразд evet tamam
+        hayır devam ya lanjut vâng نعم لا हाँ ठीक כן
     """,
     "translate": """
         translate translation translated transl tradu* tradú* übersetze übersetz übers* verta* vertal przet* przeł*
@@ -79,9 +79,9 @@ CONCEPTS: Final[dict[str, str]] = {
         ideal functor categ* hilbert banach lebesgue measure measurable martingale stochastic stoch* convergence
         converge converges infinite finite prime primes modulo conjecture riemann laplace fourier gradient hessian
         convex bounded continuous differ* probability random variance distribution expectation teore* théor* satz
-        ableitung integr* matriz matrice уравн* теоре* интег* матри* производн* произ* функционал ma trận teorem
-        olasılık limit series summable combinatorial graph vertex edges chromatic lattice galois abelian sheaf
-        operator spectrum spectral asymptotic asymp* bayesian posterior مبرهنة تكامل مصفوفة प्रमेय समाकलन
+        ableitung integr* matriz matrice уравн* теоре* интег* матри* производн* произ* функционал teorem olasılık
+        limit series summable combinatorial graph vertex edges chromatic lattice galois abelian sheaf operator
+        spectrum spectral asymptotic asymp* bayesian posterior مبرهنة تكامل مصفوفة प्रमेय समाकलन
     """,
     "prove": """
         prove proof proofs show disprove derive derivation rigorous rigorously demonstrate counterexample demuestra
@@ -150,21 +150,21 @@ CONCEPTS: Final[dict[str, str]] = {
         cardiac hepatic sepsis oncology tumor antibiotic contraindicated
     """,
     "what": """
-        what who when where which whose capital name qué quién cuándo dónde cuál quel quelle quels quelles qui quand
-        où was wer wann wo welche welcher welches cosa chi quando dove quale qual quem onde wat wie wanneer waar co
-        kto kiedy gdzie jaka jaki jakie что кто когда где какой какая какие що хто коли де який яка ne kim nerede
-        hangi apa siapa kapan mana gì ai đâu ما من متى أين क्या कौन कब कहाँ מה מי vad vem när var
+        what who when where which whose capital name qué quién cuándo dónde cuál quel quelle quels quelles qui
+        quand où wer wann wo welche welcher welches cosa chi quando dove quale qual quem onde wat wie wanneer waar
+        co kto kiedy gdzie jaka jaki jakie что кто когда где какой какая какие що хто коли де який яка ne kim
+        nerede hangi apa siapa kapan mana gì ai đâu ما من متى أين क्या कौन कब कहाँ מה מי vad vem när var
     """,
     "why": """
-        why how por porqué cómo pourquoi comment warum wie wieso perché come como waarom hoe dlaczego jak почему как
-        зачем чому як neden niçin nasıl mengapa kenapa bagaimana sao لماذا كيف क्यों कैसे למה איך varför hur
+        why how por porqué cómo pourquoi comment warum wie wieso perché waarom hoe dlaczego jak почему как зачем
+        чому як neden niçin nasıl mengapa kenapa bagaimana sao لماذا كيف क्यों कैसे למה איך varför hur
     """,
     "constraint": """
-        must exactly least most without only ensure except constraint constraints require requires required subject
-        given assume assuming assumption under satisfy such every unless guarantee guaranteed invariant never cannot
-        debe exactamente sin solo cada doit exactement sans seulement chaque muss genau ohne nur jede deve
-        esattamente senza ogni exatamente sem moet precies zonder musi dokładnie bez каждый должен ровно без только
-        кожен має рівно лише tam yalnızca harus tepat tanpa hanya يجب بدون बिना केवल
+        must exactly least most without only ensure except constraint constraints require requires required
+        subject given assume assuming assumption under satisfy such every unless guarantee guaranteed invariant
+        never cannot debe exactamente solo cada doit exactement sans seulement chaque muss genau ohne nur jede
+        deve esattamente senza ogni exatamente sem moet precies zonder musi dokładnie каждый должен ровно без
+        только кожен має рівно лише yalnızca harus tepat tanpa hanya يجب بدون बिना केवल
     """,
     "brief": """
         short brief briefly simple quick quickly word words sentence easy basic beginner kid child corto breve frase
@@ -186,19 +186,18 @@ CONCEPTS: Final[dict[str, str]] = {
         river crossing older younger taller seated left
     """,
     "everyday": """
-        weather dinner lunch breakfast birthday dog cat puppy kitten party holiday weekend movie music email message
-        friend mom mum dad wife husband kids coffee tea pasta chicken cake car phone shopping garden plant school
-        homework color colour day today tomorrow name love favourite favorite fun cumpleaños perro gato amigo correo
-        cena anniv* chien chat ami dîner geburtstag hund katze freund abendessen compleanno cane gatto amico
-        aniversário cachorro jantar verjaardag hond kat vriend urodziny pies kot przyjaciel рождения собака кошка
+        weather dinner lunch breakfast birthday dog cat puppy kitten party holiday weekend movie music email
+        message friend mom mum dad wife husband kids coffee tea pasta chicken cake car phone shopping garden plant
+        school homework color colour day today tomorrow name love favourite favorite fun cumpleaños perro gato
+        amigo correo cena anniv* chien ami dîner geburtstag hund katze freund abendessen compleanno cane gatto
+        amico aniversário cachorro jantar verjaardag hond kat vriend urodziny kot przyjaciel рождения собака кошка
         друг ужин погода день doğum köpek kedi arkadaş ulang anjing kucing teman sinh عيد كلب صديق जन्मदिन कुत्ता
         दोस्त mail письмо лист
     """,
     "refer": """
-        it that this these those them same again instead above previous last earlier more another else eso esto lo
-        otra otro ça cela ceci autre das dies nochmal anders questo quello altro isso isto outro dat dit nog ander
-        to inny jeszcze raz это этот ещё еще другой снова це ще інший bunu şunu başka tekrar itu ini lagi lain nữa
-        هذا ذلك مرة यह वह फिर और
+        it this these those them same again instead above previous another else eso esto ça cela ceci nochmal
+        questo quello isso isto nog jeszcze это этот ещё еще снова це ще bunu şunu başka tekrar itu ini lagi lain
+        nữa هذا ذلك यह वह फिर
     """,
     "data": """
         dataset data statistics statistical regression correlation significance sample survey revenue profit

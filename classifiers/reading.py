@@ -35,7 +35,7 @@ class Reading(NamedTuple):
     """One ask, cut up. `text` is what is judged: the last turn, with the turn before where it only makes sense so.
 
     words: lower case, at most HEAD_WORDS + TAIL_WORDS of them. lead: how many of the first count as the opening.
-    units: length of the whole ask, alike in every script. chars: of the last turn, before capping.
+    units: length of what was kept, alike in every script. chars: of the last turn, before it was capped.
     """
 
     text: str
@@ -71,8 +71,6 @@ def read(ask: AskText) -> Reading:
     text = cap(ask.text)
     words, signs = words_of(text), signs_of(text)
     units = last_units = units_of(len(words), signs)
-    if len(ask.text) > len(text):
-        units *= len(ask.text) / len(text)
     follow_up, earlier_units = False, 0.0
     if ask.earlier:
         before = cap(ask.earlier[-1])
@@ -103,6 +101,12 @@ def _leans_on_what_came_before(text: str, words: list[str], signs: Signs) -> boo
     units = units_of(len(words), signs)
     if units <= 6 and said & {"thanks", "greet"} and not said & {"refer", "rewrite"} and not _GOES_ON & set(words):
         return False
-    if said & {"refer", "affirm"} or (words and words[0] in _STARTS_LIKE_A_FOLLOW_UP):
+    if "translate" in said and "refer" not in said:
+        return False
+    if not words:
+        return units <= 4
+    if "refer" in said or words[0] in _STARTS_LIKE_A_FOLLOW_UP or "that" in (words[0], words[-1]):
+        return True
+    if "affirm" in said and (units <= 8 or names[concepts.get(words[0], 0)] == "affirm"):
         return True
     return units <= 4 and "greet" not in said

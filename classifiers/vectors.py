@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 BOUND = 8.0
-LONGEST_WORD = 24
 PIECES_PER_WORD = 6
 
 
@@ -31,28 +29,19 @@ class WordVectors:
         self.digest = sha.hexdigest()
         self._rows = np.clip(table * scale, -BOUND, BOUND).astype(np.float32)
         self.vocabulary = {word: number for number, word in enumerate(words)}
-        # Rare words are cut into pieces; the same ones come again and again.
-        self._pieces = lru_cache(maxsize=8192)(self._cut)
 
-    def mean_into(self, words: list[str], out: NDArray[np.float32]) -> float:
-        """Write the mean of the words' rows into `out`; returns the share of words known whole."""
-        found = self.vocabulary.get
-        rows: list[int] = []
-        known = 0
-        for word in words:
-            number = found(word)
-            if number is not None:
-                rows.append(number)
-                known += 1
-            else:
-                rows.extend(self._pieces(word[:LONGEST_WORD]))
+    def mean_into(self, rows: list[int], out: NDArray[np.float32]) -> None:
+        """Write the mean of the rows into `out`, shape (d,); zeros where there are none."""
         if not rows:
             out[:] = 0.0
-            return 0.0
-        np.multiply(
-            np.add.reduce(self._rows.take(np.frombuffer(array("q", rows), np.int64), axis=0)), 1.0 / len(rows), out
-        )
-        return known / len(words)
+            return
+        taken = self._rows.take(np.frombuffer(array("q", rows), np.int64), axis=0)
+        np.multiply(np.add.reduce(taken), 1.0 / len(rows), out)
+
+    def rows_of(self, word: str) -> tuple[int, ...]:
+        """One row for a word of the vocabulary, else those of its pieces."""
+        whole = self.vocabulary.get(word)
+        return self._cut(word) if whole is None else (whole,)
 
     def _cut(self, word: str) -> tuple[int, ...]:
         """Longest pieces first, as WordPiece does; what fits nowhere is left out."""

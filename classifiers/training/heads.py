@@ -24,7 +24,6 @@ CHAT_WEIGHT: Final = 5.0
 more helps chat and costs ranking on exams out of domain."""
 STRENGTHS: Final = (0.003, 0.01, 0.03)
 TASK_STRENGTH: Final = 0.03
-TASK_WEIGHT_OF_OUTCOMES: Final = 0.15
 FOLDS: Final = 5
 Say = Callable[[str], None]
 
@@ -71,9 +70,9 @@ class Table:
 def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed: int) -> Artefact:
     """All heads on all rows of the table, calibrated on folds of it."""
     quality = [calibrated_head(table, tier, strength, seed) for tier in ("small", "large")]
-    chat = np.array([row.source == "chat" for row in table.rows])
-    task_weights = np.where(chat, table.weights, TASK_WEIGHT_OF_OUTCOMES)
-    tasks = fit_tasks(table.features, [row.task for row in table.rows], TASKS, task_weights, TASK_STRENGTH)
+    # Only our own prompts name their task; benchmarks as a whole taught the task head worse than nothing.
+    chat = table.part(np.array([row.source == "chat" for row in table.rows]))
+    tasks = fit_tasks(chat.features, [row.task for row in chat.rows], TASKS, chat.weights, TASK_STRENGTH)
     mean, spread, knots = fit_support(table.features, table.weights)
     return Artefact(
         featurise=featurise,

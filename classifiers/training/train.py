@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from classifiers.artefact import Artefact, created, load_default, save_artefact
+from classifiers.artefact import DEFAULT_FOLDER, Artefact, created, save_artefact
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
 from classifiers.training import report
 from classifiers.training.dataset import SEED_FILE, read_outcomes, seed_rows, training_rows, without_near_duplicates
 from classifiers.training.heads import Say, Table, choose_strength, fit_artefact
-from classifiers.vectors import WordVectors
+from classifiers.vectors import WordVectors, load_vectors
 
 NEVER: Final = "routellm"
 """The published test sets: a file of theirs is refused as training data."""
@@ -37,7 +37,7 @@ def train(
         say(f"reading {path.name}")
         rows += training_rows(read_outcomes(path), path.name.split(".")[0])
     rows = without_near_duplicates(rows)
-    featurise = FeatureFunction(vectors if vectors is not None else load_default().featurise.vectors)
+    featurise = FeatureFunction(vectors if vectors is not None else shipped_vectors())
     say(f"{len(rows)} rows, {featurise.size} features")
     table = Table.of(rows, featurise)
     strength = choose_strength(table, seed, say)
@@ -54,6 +54,14 @@ def train(
     }
     texts = {"report.json": report.as_json(measured), "report.md": report.as_markdown(measured, about)}
     return save_artefact(artefact, out, about, texts)
+
+
+def shipped_vectors() -> WordVectors:
+    """Those of the shipped artefact, even when its heads no longer fit the feature function of this program."""
+    try:
+        return load_vectors(DEFAULT_FOLDER)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{DEFAULT_FOLDER}: no word vectors to build on ({error})") from error
 
 
 def _sha256(path: Path) -> str:

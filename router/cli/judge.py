@@ -5,17 +5,13 @@ Exit codes: 0 fine; 1 a finding (an artefact that does not verify); 2 bad input 
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from classifiers.errors import ArtefactError, ClassifierError
-
-FINDING, BAD_INPUT = 1, 2
+from router.cli.output import FOUND, errors_as_exit, print_json, progress, refuse
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Seed = Annotated[int, typer.Option(help="Fixes folds, ties and resamples.")]
@@ -36,13 +32,11 @@ def train(
     from classifiers.training.train import train as run
     from classifiers.vectors import load_vectors
 
-    try:
+    with errors_as_exit(ClassifierError, OSError, ValueError):
         table = load_vectors(vectors) if vectors is not None else None
-        artefact = run(_files(data), out, seed=seed, vectors=table, say=_progress())
-    except (ClassifierError, OSError, ValueError) as error:
-        _refuse(error)
+        artefact = run(_files(data), out, seed=seed, vectors=table, say=progress())
     if as_json:
-        _print_json({"artefact": str(out), **artefact.manifest})
+        print_json({"artefact": str(out), **artefact.manifest})
     else:
         typer.echo(f"{out}: fast@{artefact.digest}")
         typer.echo((out / "report.md").read_text(encoding="utf-8"))
@@ -64,15 +58,13 @@ def evaluate(
     from classifiers.training.dataset import read_outcomes
     from classifiers.training.evaluate import evaluate as run
 
-    try:
+    with errors_as_exit(ClassifierError, OSError):
         default = load_default()
         judged = load_artefact(artefact) if artefact is not None else default
         incumbent = default if judged.digest != default.digest or folds is not None else None
         figures = run(read_outcomes(file), small, large, judged, fold_count=folds, seed=seed, incumbent=incumbent)
-    except (ClassifierError, OSError) as error:
-        _refuse(error)
     if as_json:
-        _print_json(figures)
+        print_json(figures)
     else:
         _print_figures(figures)
 
@@ -94,7 +86,7 @@ def list_artefacts(
 
     where = folder or DEFAULT_FOLDER.parent
     if not where.is_dir():
-        _refuse(f"{where} is not a folder")
+        refuse(f"{where} is not a folder")
     rows = []
     for path in sorted(manifest.parent for manifest in where.glob(f"*/{MANIFEST}")):
         try:
@@ -106,7 +98,7 @@ def list_artefacts(
                 {"name": path.name, "digest": loaded.digest, "created": loaded.manifest.get("created"), "problem": None}
             )
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         for row in rows:
             typer.echo(
@@ -120,12 +112,10 @@ def show(folder: Folder = None, as_json: AsJson = False) -> None:
     from classifiers.artefact import DEFAULT_FOLDER, load_artefact
 
     where = folder or DEFAULT_FOLDER
-    try:
+    with errors_as_exit(ArtefactError):
         loaded = load_artefact(where)
-    except ArtefactError as error:
-        _refuse(error)
     if as_json:
-        _print_json(dict(loaded.manifest))
+        print_json(dict(loaded.manifest))
         return
     facts = loaded.manifest
     typer.echo(f"fast@{loaded.digest}  features {facts['features_digest']}  schema {facts['schema']}")
@@ -147,12 +137,12 @@ def verify(folder: Folder = None, as_json: AsJson = False) -> None:
         loaded = load_artefact(where)
     except ArtefactError as error:
         if as_json:
-            _print_json({"artefact": str(where), "ok": False, "reason": error.reason, "message": str(error)})
+            print_json({"artefact": str(where), "ok": False, "reason": error.reason, "message": str(error)})
         else:
             typer.echo(f"{where}: {error}", err=True)
-        raise typer.Exit(FINDING) from None
+        raise typer.Exit(FOUND) from None
     if as_json:
-        _print_json({"artefact": str(where), "ok": True, "digest": loaded.digest})
+        print_json({"artefact": str(where), "ok": True, "digest": loaded.digest})
     else:
         typer.echo(f"{where}: ok, fast@{loaded.digest}")
 
@@ -168,23 +158,6 @@ def _files(given: list[Path]) -> list[Path]:
         else:
             files.append(path)
     return files
-
-
-def _progress() -> Callable[[str], None]:
-    def say(text: str) -> None:
-        if sys.stderr.isatty():
-            typer.echo(text, err=True)
-
-    return say
-
-
-def _refuse(error: Exception | str) -> NoReturn:
-    typer.echo(f"signalbox: {error}", err=True)
-    raise typer.Exit(BAD_INPUT)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _print_figures(figures: dict[str, Any]) -> None:
