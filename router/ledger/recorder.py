@@ -20,7 +20,7 @@ from router.ledger.contract import Writer
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 200
 FLUSH_SECONDS = 0.2
 RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS = 0.25, 5.0
 

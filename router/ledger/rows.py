@@ -7,7 +7,6 @@ this runs for every request, and SQLAlchemy's own conversion of parameters would
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,7 @@ def outcome_row(outcome: Outcome) -> Row:
         usage.output,
         usage.reasoning,
         usage.estimated,
-        None if price is None else _json(asdict(price)),
+        None if price is None else _price(price),
         outcome.cost_nano,
         outcome.baseline_model,
         outcome.baseline_nano,
@@ -153,6 +152,19 @@ _SAME = [c.name for c in outcomes.columns if c.name in Outcome.__dataclass_field
 def _number(value: float | None) -> float | None:
     """A float that sums and averages survive: NaN is unknown."""
     return None if value is None or value != value else float(value)
+
+
+def _price(price: Price) -> str:
+    # Spelled out: dataclasses.asdict takes twenty times as long.
+    return _json(
+        {
+            "input": price.input,
+            "output": price.output,
+            "cache_read": price.cache_read,
+            "cache_write": price.cache_write,
+            "source": price.source,
+        }
+    )
 
 
 def _mapping(value: Mapping[str, Any]) -> str | None:
