@@ -68,7 +68,7 @@ async def requests(
     window = read_window(since, until)
     filters = reports.Filters(model, route, rule, tenant, key, task, status, outcome, cache)
     with _within_reach():
-        page = await reports.requests(_store(request), window, filters, limit=limit, cursor=cursor)
+        page = await reports.requests(_store(request), window, filters, limit=limit, cursor=cursor or None)
     return JSONResponse(page_document(page))
 
 

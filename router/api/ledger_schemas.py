@@ -49,6 +49,54 @@ _ROW_EXAMPLE: dict[str, Any] = {
     "language": "en",
 }
 
+_STORY_EXAMPLE: dict[str, Any] = {
+    **_ROW_EXAMPLE,
+    "purpose": "chat",
+    "parent_id": None,
+    "caller_request_id": None,
+    "conversation": "fp_0123456789abcdef01234567",
+    "plan": "single",
+    "classifier": "fast@9c41d2e07a55",
+    "upstream_model": "qwen2.5:3b",
+    "provider": "openai",
+    "probability": 1.0,
+    "fault": None,
+    "finish_reason": "stop",
+    "usage": {
+        "uncached_input": 42,
+        "cache_read": 0,
+        "cache_write": 0,
+        "output": 180,
+        "reasoning": 0,
+        "estimated": False,
+    },
+    "price": {"input": 0.0, "output": 0.0, "cache_read": None, "cache_write": None, "source": "policy"},
+    "baseline_model": "large",
+    "always_small_usd": 0.0,
+    "gain": 0.08,
+    "support": 0.83,
+    "ask": {"input_tokens": 42, "turns": 1, "task": "chat", "language": "en", "tools": 0, "private": []},
+    "eligible": {"small": True, "large": True},
+    "quality": {"small": 0.79, "large": 0.87},
+    "expected_cost_usd": {"small": 0.0, "large": 0.0031},
+    "rules": [{"name": "easy", "matched": True, "why": "complexity < 0.35: complexity is 0.21"}],
+    "fallback": ["large"],
+    "features": {"digest": "5d1f0c", "dimensions": 316},
+    "request_text": None,
+    "response_text": None,
+    "inner": [],
+    "labels": [
+        {
+            "key": "web",
+            "source": "user",
+            "score": 1.0,
+            "weight": 1.0,
+            "comment": None,
+            "at": "2026-01-31T08:01:00.000Z",
+        }
+    ],
+}
+
 
 class Costs(BaseModel):
     """Sums over requests. Dollars are null where they are not known; `unpriced` counts what has no known cost."""
@@ -157,6 +205,8 @@ class KeptLabelBody(BaseModel):
 class RequestStoryBody(InnerRow):
     """Everything the ledger has of one request."""
 
+    model_config = ConfigDict(json_schema_extra={"example": _STORY_EXAMPLE})
+
     parent_id: str | None
     caller_request_id: str | None
     conversation: str | None
@@ -202,6 +252,20 @@ class SpendPointBody(Costs):
 
 class SummaryBody(Costs):
     """What a dashboard shows first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "since": "2026-01-24T08:00:00.000Z",
+                "until": "2026-01-31T08:00:00.000Z",
+                **_TALLY_EXAMPLE,
+                "cache_share": 0.08,
+                "latency_ms": {"p50": 640.2, "p95": 4210.0},
+                "overhead_ms": {"p50": 0.6, "p95": 1.4},
+                "spend": [{"at": "2026-01-30", "model": "large", **_TALLY_EXAMPLE}],
+            }
+        }
+    )
 
     since: str
     until: str
