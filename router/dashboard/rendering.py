@@ -66,7 +66,9 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
             needs_key=not gateway.keys.open,
             base_url=str(request.base_url).rstrip("/"),
             route=next(iter(gateway.policy.current.routes), "auto"),
-            signed_in=gateway.door.asks_for_key,
+            policy_error=gateway.policy.error,
+        dropped=gateway.recorder.dropped,
+        signed_in=gateway.door.asks_for_key,
             version=__version__,
             **values,
         )
