@@ -17,7 +17,7 @@ import orjson
 from yarl import URL
 
 from router.domain import ModelSpec
-from router.errors import UpstreamBroken
+from router.errors import UpstreamBroken, UpstreamRefusedKey
 from router.upstream.answers import EVENT_STREAM, JSON, WholeAnswer, as_stream
 from router.upstream.contract import Answer, Call
 from router.upstream.refusals import PASSED_ON, error_in_answer, patience, ran_out, refusal
@@ -110,19 +110,20 @@ class OpenAIRelay:
 
 
 def _target_of(model: ModelSpec) -> _Target:
+    """Raises UpstreamError for a base_url or key that nothing can be done with."""
     try:
         base = URL(model.base_url or DEFAULT_BASE_URL)
         url = base.with_path(base.raw_path.rstrip("/") + "/chat/completions", encoded=True, keep_query=True)
     except ValueError:
-        raise UpstreamBroken(f"The base_url of model `{model.name}` cannot be used.") from None
-    headers = {
-        "content-type": JSON,
-        "accept": "*/*",
-        "accept-encoding": "identity",
-        "user-agent": "signalbox",
-    }
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UpstreamBroken(f"The base_url of model `{model.name}` cannot be used.")
+    headers = {"content-type": JSON, "accept": "*/*", "accept-encoding": "identity", "user-agent": "signalbox"}
     if model.api_key:
-        headers["authorization"] = f"Bearer {model.api_key.strip()}"
+        key = model.api_key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise UpstreamRefusedKey(f"The api_key of model `{model.name}` holds what no header may hold.")
+        headers["authorization"] = f"Bearer {key}"
         url = url.with_user(None)
     return _Target(model, url, headers, aiohttp.ClientTimeout(total=None, connect=model.timeouts.connect))
 

@@ -83,7 +83,12 @@ class RelayedStream:
             if chunk:
                 return chunk
             error: UpstreamError | None = None
-        except (aiohttp.ClientError, OSError, UpstreamTimeout) as foreign:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            RuntimeError,
+            UpstreamTimeout,
+        ) as foreign:  # RuntimeError: closed under us
             error = self._timed_out or broken_by(self._model, foreign, began=True)
         await self.aclose()
         if not ended_well(b"".join(self._tail)):

@@ -38,7 +38,8 @@ class StandIn:
         self.name = name
         self.journal: deque[Received] = deque(maxlen=_JOURNAL_ENTRIES)
         self.script: deque[Fault | Reply] = deque()
-        self._answer, self._price, self._key = answer, price, api_key
+        self.price = price
+        self._answer, self._key = answer, api_key
         self._arrived = asyncio.Condition()
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._opened = 0
@@ -175,7 +176,7 @@ class StandIn:
     def _bill(self, entry: Received, said: Said, share: float) -> None:
         """What has been produced is billed, whether or not anybody reads it. Cached input costs what its price says."""
         entry.input_tokens, entry.output_tokens = said.input_tokens, round(said.output_tokens * share)
-        if (price := self._price) is not None:
+        if (price := self.price) is not None:
             read = price.input if price.cache_read is None else price.cache_read
             fresh = said.input_tokens - said.cached_tokens
             micro = fresh * price.input + said.cached_tokens * read + entry.output_tokens * price.output
