@@ -9,15 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from router.access.admin import check_exposure
-from router.cli.output import errors_as_exit, note, refuse
+from router.cli.output import errors_as_exit, note
 from router.errors import ConfigError, SettingsError
 from router.settings import Settings, read_settings
 
 
 def serve(
-    policy: Annotated[
-        Path | None, typer.Option(help="Policy file; one is built where none is given.")
-    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file; one is built where none is given.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = None,
     workers: Annotated[int, typer.Option(help="Processes; more than one needs Redis.", min=1, max=64)] = 1,
@@ -77,16 +75,14 @@ def _run(settings: Settings, workers: int) -> None:
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        "date_header": False,
         "timeout_graceful_shutdown": max(1, round(settings.grace_seconds)),
     }
     if workers == 1:
         from router.app import create_app
 
-        try:
-            uvicorn.run(create_app(settings), **options)
-        except OSError as error:
-            refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
-        return
-    os.environ.update(settings.as_environment())
-    uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)
+        with errors_as_exit(ConfigError):
+            app = create_app(settings)
+        uvicorn.run(app, **options)
+    else:
+        os.environ.update(settings.as_environment())
+        uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)
