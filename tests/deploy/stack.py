@@ -65,7 +65,7 @@ class Stack:
     """Servers, stand-in and the services of ours that were asked for."""
 
     def __init__(self, folder: Path, redis: RedisServer, postgres: PostgresServer, models: str) -> None:
-        self.folder, self.models = folder, models
+        self.folder, self.redis, self.models = folder, redis, models
         self.instead = {
             "/etc/signalbox/policies": str(ROOT / "policies"),
             "@postgres:5432": f"@127.0.0.1:{postgres.port}",

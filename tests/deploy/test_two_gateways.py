@@ -23,7 +23,8 @@ from .stack import Process, Stack, running_stack, wait_ready
 TENANT_KEY = NEEDED["SIGNALBOX_API_KEYS"].split(":")[1]
 CALLER = {"authorization": f"Bearer {TENANT_KEY}"}
 ADMIN = {"authorization": f"Bearer {NEEDED['SIGNALBOX_ADMIN_KEY']}"}
-LABELLED = 120
+LABELLED = 60
+HTTP = httpx.Client(timeout=30)
 
 
 class Models:
@@ -53,6 +54,12 @@ class Models:
         self._loop.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _client_ends() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[Models]:
     with Models() as models:
@@ -77,28 +84,27 @@ def gateways(stack: Stack) -> Iterator[tuple[Process, Process]]:
 
 def ask(gateway: Process, question: str) -> httpx.Response:
     body = {"model": "auto", "messages": [{"role": "user", "content": question}]}
-    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=CALLER, timeout=30)
+    answer = HTTP.post(f"{gateway.url}/v1/chat/completions", json=body, headers=CALLER)
     assert answer.status_code == 200, answer.text
     return answer
 
 
 def rows_of(gateway: Process) -> int:
-    found = httpx.get(f"{gateway.url}/api/requests", params={"since": "1h", "limit": 1}, headers=ADMIN, timeout=10)
+    found = HTTP.get(f"{gateway.url}/api/requests", params={"since": "1h", "limit": 1}, headers=ADMIN)
     assert found.status_code == 200, found.text
     return int(found.json()["total"])
 
 
-def dropped_by(gateway: Process) -> int:
-    text = httpx.get(f"{gateway.url}/metrics", headers=ADMIN, timeout=10).text
-    return sum(
-        int(float(count)) for count in re.findall(r"^signalbox_ledger_dropped_total(?:\{[^}]*\})? (\S+)", text, re.M)
-    )
+def counted(gateway: Process, metric: str) -> int:
+    """The sum of a counter over all its labels."""
+    text = HTTP.get(f"{gateway.url}/metrics", headers=ADMIN).text
+    return sum(round(float(count)) for count in re.findall(rf"^{metric}(?:{{[^}}]*}})? (\S+)", text, re.M))
 
 
-def until(holds: Callable[[], Any], seconds: float = 30) -> Any:
+def until(holds: Callable[[], Any], why: Callable[[], str] = str, seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := holds()):
-        assert time.monotonic() < deadline, "it never came to hold"
+        assert time.monotonic() < deadline, f"it never came to hold: {why()}"
         time.sleep(0.1)
     return value
 
@@ -130,8 +136,8 @@ def test_what_one_gateway_stored_the_other_serves(gateways: tuple[Process, Proce
 
 def test_a_key_that_is_not_in_the_environment_is_refused(gateways: tuple[Process, Process]) -> None:
     for gateway in gateways:
-        assert httpx.get(f"{gateway.url}/v1/models", headers={"authorization": "Bearer no"}).status_code == 401
-        assert httpx.get(f"{gateway.url}/api/requests", headers=CALLER).status_code in (401, 403)
+        assert HTTP.get(f"{gateway.url}/v1/models", headers={"authorization": "Bearer no"}).status_code == 401
+        assert HTTP.get(f"{gateway.url}/api/requests", headers=CALLER).status_code in (401, 403)
 
 
 def test_a_promotion_reaches_every_gateway_and_so_does_its_undoing(
@@ -142,9 +148,9 @@ def test_a_promotion_reaches_every_gateway_and_so_does_its_undoing(
         gateway = gateways[number % 2]
         answer = ask(gateway, f"Question {number}: {'say hi' if number % 3 else 'prove that the sum converges'}")
         label = {"request_id": answer.headers["x-request-id"], "score": 1.0 if number % 3 else 0.0}
-        assert httpx.post(f"{gateway.url}/v1/feedback", json=label, headers=CALLER, timeout=10).status_code == 202
+        assert HTTP.post(f"{gateway.url}/v1/feedback", json=label, headers=CALLER).status_code == 202
     with stack.run("retrain") as job:
-        found = until(lambda: re.search(r"artefact ([0-9a-f]{64})", job.said()), 90)
+        found = until(lambda: re.search(r"artefact ([0-9a-f]{64})", job.said()), job.said)
         assert job.popen.poll() is None, "the job ended instead of waiting for its next round"
     if "not promoted" in job.said():
         stack.once("promote", found[1])
@@ -157,13 +163,36 @@ def test_a_promotion_reaches_every_gateway_and_so_does_its_undoing(
 
 
 def test_every_request_that_was_accepted_is_a_row_or_a_counted_drop(gateways: tuple[Process, Process]) -> None:
-    def settled() -> int:
-        return rows_of(gateways[0]) + sum(dropped_by(gateway) for gateway in gateways)
+    def over_both(metric: str) -> int:
+        return sum(counted(gateway, metric) for gateway in gateways)
 
-    before = settled()
+    def settled() -> int:
+        return rows_of(gateways[0]) + over_both("signalbox_ledger_dropped_total")
+
+    before = over_both("signalbox_requests_total")
     for number in range(40):
         ask(gateways[number % 2], f"Count me, number {number // 2}")  # every second one is a repeat
-    until(lambda: settled() >= before + 40)
+    accepted = over_both("signalbox_requests_total")
+    assert accepted == before + 40
+    until(lambda: settled() >= accepted)
     time.sleep(1)
-    assert settled() == before + 40
+    assert settled() == accepted
     assert rows_of(gateways[0]) == rows_of(gateways[1])
+
+
+def test_without_redis_both_gateways_answer_on_and_use_it_when_it_is_back(
+    gateways: tuple[Process, Process], stack: Stack
+) -> None:
+    def redis_is(state: str) -> bool:
+        return all(HTTP.get(f"{gateway.url}/readyz").json()["redis"] == state for gateway in gateways)
+
+    stack.redis.pause()
+    try:
+        for number in range(10):
+            assert ask(gateways[number % 2], "Anybody there?").headers["x-signalbox-cache"] != "hit"
+        assert redis_is("degraded")
+    finally:
+        stack.redis.resume()
+    until(lambda: redis_is("ok"))
+    ask(gateways[0], "Back again?")
+    until(lambda: ask(gateways[1], "Back again?").headers["x-signalbox-cache"] == "hit")
