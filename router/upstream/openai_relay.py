@@ -141,7 +141,8 @@ async def _whole(
         pieces.append(piece)
         size += len(piece)
         _check_size(model, size)
-        limit.reschedule(min(loop.time() + idle, ends))
+        if not response.content.is_eof():
+            limit.reschedule(min(loop.time() + idle, ends))
     body = b"".join(pieces)
     if response.status == 200:
         _completion(model, body)

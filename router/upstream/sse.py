@@ -226,6 +226,8 @@ class StreamTap:
 
 def ended_well(tail: bytes) -> bool:
     """Whether a stream with these last bytes was whole: `[DONE]`, a finish reason, or an error event of its own."""
+    if tail.endswith((b"\ndata: [DONE]\n\n", b"\ndata:[DONE]\n\n")):
+        return True
     tap = StreamTap(strip_usage=False, collect_limit=0)
     tap.saw_content = True
     tap.feed(tail)
@@ -245,9 +247,14 @@ def _end_of_last_event(buffer: bytes) -> int:
 
 def _events(ready: bytes) -> Iterator[bytes]:
     start = 0
-    for match in _EVENT_END.finditer(ready):
-        yield ready[start : match.end()]
-        start = match.end()
+    if b"\r" not in ready:
+        while (end := ready.find(b"\n\n", start)) >= 0:
+            yield ready[start : end + 2]
+            start = end + 2
+    else:
+        for match in _EVENT_END.finditer(ready):
+            yield ready[start : match.end()]
+            start = match.end()
     if start < len(ready):
         yield ready[start:]
 
@@ -281,7 +288,8 @@ def _without_usage(event: bytes, chunk: dict[str, Any]) -> bytes:
 
 def _differs(ready: bytes, key: bytes, compact: bytes, spaced: bytes) -> bool:
     """Whether this key stands anywhere with another value than the usual one."""
-    return (found := ready.count(key)) != 0 and found != ready.count(compact) + ready.count(spaced)
+    found = ready.count(key)
+    return found != 0 and found != (ready.count(compact) or ready.count(spaced))
 
 
 def _error_of(answer: dict[str, Any]) -> dict[str, Any] | None:
