@@ -8,99 +8,126 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ISSUED: Final = (
-    # (what must be in the text at all, the pattern): each starts at a word border and has bounded repeats.
-    ("sk-", r"sk-(?=[A-Za-z_-]{0,60}\d)[A-Za-z0-9_-]{20,250}"),
-    ("AKIA", r"AKIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ("ASIA", r"ASIA(?=[A-Z]*\d)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ("gh", r"gh[pousr]_[A-Za-z0-9]{36,255}"),
-    ("github_pat_", r"github_pat_[A-Za-z0-9_]{22,255}"),
-    ("glpat-", r"glpat-[A-Za-z0-9_-]{20,64}"),
-    ("xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,250}"),
-    ("AIza", r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
-    ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,250}"),
-    ("eyJ", r"eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{8,4000}"),
-    ("_live_", r"[rsp]k_live_[A-Za-z0-9]{16,128}"),
-    ("_test_", r"[rs]k_test_[A-Za-z0-9]{16,128}"),
-    ("hf_", r"hf_[A-Za-z0-9]{30,64}"),
-    ("gsk_", r"gsk_[A-Za-z0-9]{40,64}"),
-    ("xai-", r"xai-[A-Za-z0-9]{40,128}"),
-    ("npm_", r"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-    ("pypi-", r"pypi-AgE[A-Za-z0-9_-]{40,250}"),
-    ("SG.", r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}"),
-    ("shp", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
-    ("dop_v1_", r"dop_v1_[a-f0-9]{64}"),
-    ("AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
-    ("sb-", r"sb-[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
-)
-_ISSUED_PATTERNS: Final = tuple((needle, re.compile(r"(?<![\w-])" + pattern)) for needle, pattern in _ISSUED)
+_ISSUED: Final = {
+    # A sign that the text must hold at all: (what else it must hold, the pattern), ...
+    # Each pattern starts at a word border and has bounded repeats.
+    "-": (
+        ("sk-", r"sk-(?:[a-z]{2,8}-){0,2}(?:(?=[A-Za-z_-]{0,60}\d)[A-Za-z0-9_-]{16,250}|[A-Za-z0-9]{20,250})"),
+        ("glpat-", r"glpat-[A-Za-z0-9_-]{20,64}"),
+        ("xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,250}"),
+        ("xai-", r"xai-[A-Za-z0-9]{40,128}"),
+        ("pypi-", r"pypi-AgE[A-Za-z0-9_-]{40,250}"),
+        ("AGE-SECRET", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
+        ("sb-", r"sb-[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
+    ),
+    "_": (
+        ("gh", r"gh[pousr]_[A-Za-z0-9]{36,255}"),
+        ("github_pat_", r"github_pat_[A-Za-z0-9_]{22,255}"),
+        ("_live_", r"[rsp]k_live_[A-Za-z0-9]{16,128}"),
+        ("_test_", r"[rs]k_test_[A-Za-z0-9]{16,128}"),
+        ("hf_", r"hf_[A-Za-z0-9]{30,64}"),
+        ("gsk_", r"gsk_[A-Za-z0-9]{40,64}"),
+        ("npm_", r"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
+        ("shp", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
+        ("dop_v1_", r"dop_v1_[a-f0-9]{64}"),
+    ),
+    "A": (
+        ("AKIA", r"AKIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
+        ("ASIA", r"ASIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
+        ("AIza", r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    ),
+    ".": (
+        ("eyJ", r"eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{8,4000}"),
+        ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,250}"),
+        ("SG.", r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}"),
+    ),
+}
+_ISSUED_PATTERNS: Final = {
+    sign: tuple((needle, re.compile(r"(?<![\w-])" + pattern)) for needle, pattern in patterns)
+    for sign, patterns in _ISSUED.items()
+}
 
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 _URL_PASSWORD: Final = re.compile(r"://[^\s/:@]{1,64}:([^\s/:@]{3,128})@[\w.-]")
 _BEARER: Final = re.compile(r"\b(?:bearer|basic)\s{1,3}(?=[a-z._~+/-]{0,80}\d)[a-z0-9._~+/-]{16,2000}={0,2}")
 
 _WORDS: Final = (
-    "passw",
-    "pwd",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "api-key",
-    "apikey",
-    "access_key",
-    "contraseña",
-    "senha",
-    "mot de passe",
-    "пароль",
-    "密码",
-    "パスワード",
-    "비밀번호",
-    "كلمة المرور",
-    "पासवर्ड",
+    # (a gate, words for a password, words for what else may be a secret), all lower case
+    ("pass", ("password", "passwort", "passwd", "passphrase", "mot de passe"), ()),
+    ("pwd", ("pwd",), ()),
+    ("senha", ("senha",), ()),
+    ("secret", (), ("secret",)),
+    ("token", (), ("token",)),
+    ("key", (), ("api_key", "api-key", "api key", "apikey", "access_key", "access key")),
+)
+_FOREIGN_WORDS: Final = (
+    ("contraseña", ("contraseña",), ()),
+    ("пароль", ("пароль",), ()),
+    ("密码", ("密码",), ()),
+    ("パスワード", ("パスワード",), ()),
+    ("비밀번호", ("비밀번호",), ()),
+    ("كلمة", ("كلمة المرور",), ()),
+    ("पासवर्ड", ("पासवर्ड",), ()),
 )
 _ASSIGNED: Final = re.compile(
-    r"(?P<word>passwor[dt]|passwd|pwd|passphrase|contraseña|senha|mot de passe|пароль|密码|パスワード|비밀번호|كلمة المرور|पासवर्ड"
-    r"|(?:client|app|aws|shared)?[_ -]?secret(?:[_ -]?(?:access[_ -]?)?key)?|(?:access|auth|refresh|api|bearer|bot)?[_ -]?token"
-    r"|api[_ -]?key|access[_ -]?key)"
-    r"""["'`*]{0,2}\s{0,3}(?::=|=>|[:=：＝]|\bis\b|は|是|हैं|है)\s{0,3}(?P<quote>["'`]?)(?P<value>[^\s"'`,;]{4,256})(?P<end>["'`]?)"""
+    r"[a-z0-9_-]{0,24}(?: key| access key)?[\"'`*]{0,2}\s{0,3}"
+    r"(?::=|=>|[:=：＝]|\bis\b|は|是|हैं|है)\s{0,3}"
+    r"(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;]{4,256})(?P<end>[\"'`]?)"
 )
-"""On lower-cased text: a telling word, a sign of assignment, a value."""
+"""What follows a telling word, in lower case: the rest of the name, a sign of assignment, a value."""
 
-_WEAK_WORDS: Final = ("secret", "token", "key")
 _PLACEHOLDERS: Final = re.compile(
     r"(?:your|my|the|some|example|placeholder|changeme|change_me|redacted|hidden|password|secret|token|none|null|true|false"
     r"|required|optional|string|undefined|test|todo|xxx|\*{3}|\.{3}|os\.|process\.|env|self\.|settings|config|getpass|input)"
 )
 
 
-def holds_secret(text: str) -> bool:
-    """Whether a key, a token, a private key or a password stands in the text. Never says which or where."""
-    for needle, pattern in _ISSUED_PATTERNS:
-        if needle in text and pattern.search(text):
+def holds_secret(text: str, *, has_digits: bool = True) -> bool:
+    """Whether a key, a token, a private key or a password stands in the text. Never says which or where.
+
+    has_digits: False where the text is known to hold none, as no bearer token does.
+    """
+    for sign, patterns in _ISSUED_PATTERNS.items():
+        if sign in text and any(needle in text and pattern.search(text) for needle, pattern in patterns):
             return True
     if "PRIVATE KEY" in text and _PRIVATE_KEY.search(text):
         return True
     if "://" in text and "@" in text and _has_url_password(text):
         return True
     lowered = text.lower()
-    if ("bearer " in lowered or "basic " in lowered) and _BEARER.search(lowered):
+    if has_digits and ("bearer " in lowered or "basic " in lowered) and _BEARER.search(lowered):
         return True
-    return any(word in lowered for word in _WORDS) and any(_is_secret(match) for match in _ASSIGNED.finditer(lowered))
+    words = _WORDS if text.isascii() else (*_WORDS, *_FOREIGN_WORDS)
+    return any(
+        any(_is_assigned(lowered, word, weak=False) for word in strong)
+        or any(_is_assigned(lowered, word, weak=True) for word in others)
+        for gate, strong, others in words
+        if gate in lowered
+    )
+
+
+def _is_assigned(lowered: str, word: str, *, weak: bool) -> bool:
+    """Whether a secret is assigned to the word somewhere. Looks only behind the word, so that prose costs little."""
+    at = lowered.find(word)
+    while at != -1:
+        match = _ASSIGNED.match(lowered, at + len(word))
+        if match and _is_secret(match, weak=weak):
+            return True
+        at = lowered.find(word, at + len(word))
+    return False
 
 
 def _has_url_password(text: str) -> bool:
     return any(not _is_placeholder(match[1].lower()) for match in _URL_PASSWORD.finditer(text))
 
 
-def _is_secret(match: re.Match[str]) -> bool:
+def _is_secret(match: re.Match[str], *, weak: bool) -> bool:
     """Whether what is assigned looks like a secret and not like code, a type or a stand-in.
 
     A password in quotes counts from four characters on; else letters and digits (or signs) must be mixed. A "token" or
     "key" must be longer, since much else is called so.
     """
     value = match["value"].rstrip(".!?)")
-    weak = any(word in match["word"] for word in _WEAK_WORDS)
     if len(value) < (12 if weak else 4) or _is_placeholder(value):
         return False
     if weak and "." in value:

@@ -28,6 +28,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 class Document:
     """Plain values and where they stood. keys, places: (line, column) from 1 of each key and each value.
 
+    inner: of one-line words and strings, columns from their place to their first character.
     filled: paths whose value came, in part or whole, out of the environment: never show those.
     """
 
@@ -36,14 +37,16 @@ class Document:
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     filled: set[Path] = field(default_factory=set)
+    inner: dict[Path, int] = field(default_factory=dict)
 
     def error(self, message: str, path: Path = (), *, at_key: bool = False, offset: int = 0) -> PolicyError:
         """The error to raise for what stands at `path` (or, where nothing stands there, at what holds it)."""
         known = self.keys if at_key else self.places
+        column_offset = self.inner[path] + offset if offset and path in self.inner else 0
         while path and path not in known:
-            path, known, offset = path[:-1], self.places, 0
+            path, known = path[:-1], self.places
         line, column = known.get(path, (1, 1))
-        return PolicyError(message, file=self.file, line=line, column=column + offset)
+        return PolicyError(message, file=self.file, line=line, column=column + column_offset)
 
 
 def read_document(text: str, file: str, env: Mapping[str, str]) -> Document:
@@ -112,6 +115,8 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         text, plain = str(node.value), node.style is None
+        if node.start_mark.line == node.end_mark.line and "${" not in text:
+            self._document.inner[path] = 0 if plain else 1
         if "${" in text:
             text = self._filled(text, path)
         if not plain:

@@ -29,6 +29,9 @@ def review(policy: Policy) -> Review:
             notes.append(f"model {model.name}: {model.model} retires on {facts.retires.isoformat()}")
     if "auto" not in policy.routes:
         notes.append("no route is called auto; callers must name " + " or ".join(policy.routes))
+    if not any(model.private for model in policy.models.values()):
+        strict = [route.name for route in policy.routes.values() if route.privacy == "enforce"]
+        notes += [f"route {name}: no model is private, so every private ask is refused" for name in strict]
     findings = [finding for route in policy.routes.values() for finding in _never_reached(route)]
     return Review(tuple(findings), tuple(notes))
 
