@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from router import errors
+import pytest
+import typer
+
+from router import cli, errors
+from router.policy.load import load_policy, parse_policy
+from router.policy.shipped import shipped_policy
 from router.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +42,39 @@ def test_every_header_is_documented() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "router").rglob("*.py"))
     for name in set(re.findall(r'b"(x-signalbox-[a-z-]+)"', sources)):
         assert name in DOCS, name
+
+
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_is_documented() -> None:
+    commands = set(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+    assert len(commands) > 10
+    assert not [name for name in commands if f"signalbox {name}" not in DOCS]
+
+
+def test_the_readmes_policy_means_what_the_shipped_default_means() -> None:
+    [text] = [block for block in blocks("yaml", "README.md") if block.startswith("version: 1")]
+    env = {"ANTHROPIC_API_KEY": "x"}
+    assert parse_policy(text, env=env).digest == load_policy(shipped_policy("default"), env).digest
+
+
+def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = blocks("python", "README.md")
+    exec(compile(code.replace("policies/", f"{ROOT}/policies/"), "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("small\n")
+
+
+def test_make_targets_named_in_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)) <= targets
+
+
+def test_links_lead_to_files() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_nothing_in_the_repository_points_to_a_machine() -> None:
