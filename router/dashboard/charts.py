@@ -6,7 +6,9 @@ Importing plotly in Python costs most of a second and would only check what a te
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,10 +21,11 @@ Figure = dict[str, Any]
 Step = Literal["hour", "day"]
 
 STEP_SECONDS: Mapping[Step, int] = {"hour": 3600, "day": 86_400}
-SERIES_MOST = 6
-"""As many colours as the style sheet has; beyond, the rarest models share the last one."""
+NAMED_MOST = 5
+"""As many models as the style sheet has colours for; beyond, the rarest share one."""
 OTHERS = "other models"
 NOBODY = "no model"
+_OTHERS_COLOUR, _NOBODY_COLOUR = NAMED_MOST, NAMED_MOST + 1
 
 
 def spend_figure(points: Sequence[SpendPoint], window: Window, step: Step, models: Sequence[str]) -> Figure:
@@ -35,22 +38,31 @@ def requests_figure(points: Sequence[SpendPoint], window: Window, step: Step, mo
     return _figure(points, window, step, models, lambda tally: tally.requests, count, "")
 
 
-def series_of(points: Sequence[SpendPoint], models: Sequence[str]) -> dict[str, dict[str, Tally]]:
-    """Tallies by the beginning of the step, for each model, in the policy's order so that colours stay the same."""
-    requests: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One model's bars. colour: which of the style sheet's, from 0. tallies: by the beginning of the hour or day."""
+
+    name: str
+    colour: int
+    tallies: dict[str, Tally]
+
+
+def series_of(points: Sequence[SpendPoint], models: Sequence[str]) -> tuple[Series, ...]:
+    """One series for each model. `models`, the policy's, keep their colours even where some of them are not seen."""
+    seen: Counter[str] = Counter()
     for point in points:
-        requests[point.model or NOBODY] = requests.get(point.model or NOBODY, 0) + point.tally.requests
-    rank = {model: place for place, model in enumerate(models)}
-    names = sorted(requests, key=lambda name: (rank.get(name, len(rank)), name == NOBODY, name))
-    if len(names) > SERIES_MOST:
-        kept = set(sorted(names, key=lambda name: -requests[name])[: SERIES_MOST - 1])
-        names = [*(name for name in names if name in kept), OTHERS]
-    series: dict[str, dict[str, Tally]] = {name: {} for name in names}
+        if point.model is not None:
+            seen[point.model] += point.tally.requests
+    named = [*models, *sorted(set(seen) - set(models))]
+    if len(named) > NAMED_MOST:
+        often = {name for name, _ in seen.most_common(NAMED_MOST)}
+        named = [name for name in named if name in often]
+    series = {name: Series(name, colour, {}) for colour, name in enumerate(named)}
+    others, nobody = Series(OTHERS, _OTHERS_COLOUR, {}), Series(NOBODY, _NOBODY_COLOUR, {})
     for point in points:
-        name = point.model or NOBODY
-        tallies = series[name if name in series else OTHERS]
+        tallies = (nobody if point.model is None else series.get(point.model, others)).tallies
         tallies[point.at] = tallies.get(point.at, Tally()) + point.tally
-    return series
+    return tuple(one for one in (*series.values(), others, nobody) if one.tallies)
 
 
 def _figure(
@@ -64,14 +76,19 @@ def _figure(
 ) -> Figure:
     length = STEP_SECONDS[step]
     traces = []
-    for name, tallies in series_of(points, models).items():
-        drawn = [(at, value(tally)) for at, tally in tallies.items()]
-        drawn = [(at, height) for at, height in drawn if height is not None]
+    heights: dict[str, float] = {}
+    for series in series_of(points, models):
+        drawn = [(at, height) for at, tally in series.tallies.items() if (height := value(tally))]
+        if not drawn:
+            continue
+        for at, height in drawn:
+            heights[at] = heights.get(at, 0) + height
         traces.append(
             {
                 "type": "bar",
                 # plotly reads `<b>` and links in names; a model's name is only ever text.
-                "name": html.escape(name, quote=False),
+                "name": html.escape(series.name, quote=False),
+                "meta": {"colour": series.colour},
                 "x": [_moment(at) for at, _ in drawn],
                 "y": [height for _, height in drawn],
                 "customdata": [words(height) for _, height in drawn],
@@ -107,6 +124,7 @@ def _figure(
                 "fixedrange": True,
                 "automargin": True,
                 "zeroline": False,
+                **({"dtick": 1} if not prefix and max(heights.values(), default=0) < 5 else {}),
             },
         },
     }

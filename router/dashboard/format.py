@@ -76,7 +76,7 @@ def duration(milliseconds: float | None) -> str:
 
 def score(value: float | None) -> str:
     """Shares and scores in 0..1: `0.87`; None is a dash."""
-    return NONE if value is None else f"{value:.2f}".replace("-", _MINUS)
+    return NONE if value is None else f"{value:z.2f}".replace("-", _MINUS)
 
 
 def moment(unix: float) -> str:

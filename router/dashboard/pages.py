@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request, Response
 
 from router.dashboard import assets, login, reference
-from router.dashboard.charts import requests_figure, series_of, spend_figure
+from router.dashboard.charts import requests_figure, spend_figure
 from router.dashboard.rendering import gateway_of, page
 from router.dashboard.story import tell
 from router.dashboard.view import CLOSED, FILTERS, GROUPINGS, OVERVIEW, RANGES, REQUESTS, read_view, step_of
@@ -64,7 +64,6 @@ async def overview(request: Request) -> Response:
         recent=await reports.requests(store, window, limit=RECENT),
         points=points,
         step=step,
-        series=tuple(series_of(points, models)),
         spend_chart=spend_figure(points, window, step, models),
         requests_chart=requests_figure(points, window, step, models),
     )

@@ -67,8 +67,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
             base_url=str(request.base_url).rstrip("/"),
             route=next(iter(gateway.policy.current.routes), "auto"),
             policy_error=gateway.policy.error,
-        dropped=gateway.recorder.dropped,
-        signed_in=gateway.door.asks_for_key,
+            dropped=gateway.recorder.dropped,
+            signed_in=gateway.door.asks_for_key,
             version=__version__,
             **values,
         )

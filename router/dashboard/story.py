@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from router.dashboard.format import usd
+from router.dashboard.format import score, usd
 from router.domain import Outcome, RuleTrace
 from router.ledger.reports import RequestStory
 
@@ -108,7 +108,8 @@ def _because(row: Outcome) -> str:
             return "It ended before a rule was asked."
         case name:
             why = f": {rule.why}" if rule and rule.why else ""
-            return f"The rule “{name}” chose {chosen}{why}."
+            known = f" (complexity was {score(row.complexity)})" if "complexity" in why else ""
+            return f"The rule “{name}” chose {chosen}{why}{known}."
 
 
 def _candidates(row: Outcome) -> Iterator[Candidate]:
@@ -131,7 +132,7 @@ def _buckets(row: Outcome) -> Iterator[Bucket]:
         ("Output", usage.output, None if price is None else price.output),
     ):
         if tokens or name in ("Input, not cached upstream", "Output"):
-            cost = 0.0 if row.cache == "hit" else None if dearness is None else tokens * dearness / 1e6
+            cost = 0.0 if row.cache == "hit" or not tokens else None if dearness is None else tokens * dearness / 1e6
             yield Bucket(name, tokens, dearness, cost)
 
 

@@ -9,14 +9,14 @@ import httpx
 import plotly.graph_objects as go
 import pytest
 
-from router.dashboard.charts import NOBODY, OTHERS, SERIES_MOST, requests_figure, series_of, spend_figure
+from router.dashboard.charts import NAMED_MOST, NOBODY, OTHERS, requests_figure, series_of, spend_figure
 from router.ledger import reports
 from router.ledger.reports import SpendPoint
 from router.ledger.store import SqlStore
 from router.ledger.tally import Tally
 from router.ledger.window import Window, read_window
 from tests.dashboard.reading import Page
-from tests.dashboard.rows import served, unpriced
+from tests.dashboard.rows import cached, served, unpriced
 from tests.dashboard.test_pages import NOON, SINCE, SPAN, UNTIL, a_day, at_noon
 
 DAY = Window(NOON - 43_200, NOON + 43_200)
@@ -52,31 +52,32 @@ async def test_charts_add_up_to_the_reports(visitor: httpx.AsyncClient, store: S
     spend = {trace["name"]: sum(trace["y"]) for trace in charts["chart-spend"]["data"]}
     requests = {trace["name"]: sum(trace["y"]) for trace in charts["chart-requests"]["data"]}
     assert requests == {row.key: row.tally.requests for row in report.rows}
-    assert spend == pytest.approx({row.key: row.tally.spend_usd or 0 for row in report.rows})
+    assert spend == pytest.approx({row.key: row.tally.spend_usd for row in report.rows if row.tally.spend_usd})
 
 
 def test_models_keep_their_colour_whatever_they_cost() -> None:
     found = points(large=1, zeta=9, small=5)
-    assert list(series_of(found, ("small", "large"))) == ["small", "large", "zeta"]
-    assert list(series_of(found, ("large", "small"))) == ["large", "small", "zeta"]
+    colours = {one.name: one.colour for one in series_of(found, ("small", "large"))}
+    assert colours == {"small": 0, "large": 1, "zeta": 2}
+    assert {one.name: one.colour for one in series_of(points(large=1), ("small", "large"))} == {"large": 1}
 
 
 def test_more_models_than_colours_share_the_last() -> None:
     found = points(**{f"m{number}": 10 + number for number in range(9)})
     series = series_of(found, ())
-    assert len(series) == SERIES_MOST
-    assert list(series)[-1] == OTHERS
-    assert sum(tally.requests for tallies in series.values() for tally in tallies.values()) == sum(range(10, 19))
+    assert [one.name for one in series] == ["m4", "m5", "m6", "m7", "m8", OTHERS]
+    assert [one.colour for one in series] == list(range(NAMED_MOST + 1))
+    assert sum(tally.requests for one in series for tally in one.tallies.values()) == sum(range(10, 19))
 
 
 def test_requests_that_no_model_saw_have_a_name() -> None:
     found = (SpendPoint("2026-03-01T12:00:00Z", None, Tally(requests=1)), *points(small=1))
-    assert list(series_of(found, ("small",))) == ["small", NOBODY]
+    assert [one.name for one in series_of(found, ("small",))] == ["small", NOBODY]
 
 
 def test_an_unknown_price_is_not_drawn() -> None:
     point = SpendPoint("2026-03-01T12:00:00Z", "mystery", Tally(requests=3, unpriced=3))
-    assert spend_figure((point,), DAY, "hour", ())["data"][0]["y"] == []
+    assert spend_figure((point,), DAY, "hour", ())["data"] == []
     assert requests_figure((point,), DAY, "hour", ())["data"][0]["y"] == [3]
 
 
@@ -103,6 +104,13 @@ async def test_a_models_name_can_break_out_of_neither_script_nor_label(
     trace = charts_of(html)["chart-requests"]["data"][0]
     assert "<" not in trace["name"], "plotly would read tags"
     assert trace["name"].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == name
+
+
+async def test_nothing_spent_is_said_not_drawn(visitor: httpx.AsyncClient, store: SqlStore) -> None:
+    await store.write(at_noon([cached(1, 0)]))
+    html = (await visitor.get(f"/dashboard?{SPAN}")).text
+    assert "Nothing was spent." in html
+    assert list(charts_of(html)) == ["chart-requests"]
 
 
 async def test_without_requests_nothing_is_loaded(visitor: httpx.AsyncClient, store: SqlStore) -> None:

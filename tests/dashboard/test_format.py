@@ -54,7 +54,7 @@ def test_durations(milliseconds: float | None, text: str) -> None:
 
 def test_the_rest_of_the_figures() -> None:
     assert (count(12_345), count(None)) == ("12,345", "–")
-    assert (score(0.874), score(-0.12), score(None)) == ("0.87", "−0.12", "–")
+    assert (score(0.874), score(-0.12), score(-0.001), score(None)) == ("0.87", "−0.12", "0.00", "–")
     assert (price(3.0), price(0.075), price(0.0), price(None)) == ("$3.00", "$0.075", "$0.00", "unknown")
     assert moment(1_772_366_400.9) == "2026-03-01 12:00:00"
     assert short_moment(1_772_366_400.9) == "1 Mar 12:00:00"

@@ -49,4 +49,5 @@ def test_what_came_from_the_cache_cost_nothing() -> None:
 def test_without_a_price_nothing_is_guessed() -> None:
     story = told(replace(served(1, 0.0), price=None, cost_nano=None, baseline_nano=None))
     assert {bucket.cost_usd for bucket in story.buckets} == {None}
+    assert {bucket.cost_usd for bucket in told(Outcome("req_1", 0.0, "t", "k")).buckets} == {0.0}, "no tokens, no cost"
     assert (story.cost_usd, story.baseline_usd) == (None, None)

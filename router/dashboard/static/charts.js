@@ -9,17 +9,16 @@
     const style = getComputedStyle(document.documentElement);
     const read = (name) => style.getPropertyValue(name).trim();
     return {
-      series: [1, 2, 3, 4, 5, 6].map((number) => read(`--series-${number}`)),
+      series: [1, 2, 3, 4, 5, 6, 7].map((number) => read(`--series-${number}`)),
       ink: read("--ink"), soft: read("--soft"), line: read("--line"), card: read("--card"), sans: read("--sans"),
     };
   }
 
   function dressed(layout) {
-    const { series, ink, soft, line, card, sans } = colours();
+    const { ink, soft, line, card, sans } = colours();
     const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickfont: { color: soft } };
     return {
       ...layout,
-      colorway: series,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: sans, size: 12, color: soft },
@@ -29,12 +28,17 @@
     };
   }
 
+  function coloured(data) {
+    const { series } = colours();
+    return data.map((trace) => ({ ...trace, marker: { color: series[trace.meta.colour] } }));
+  }
+
   function draw(block) {
     const place = document.getElementById(block.dataset.chart);
     const figure = JSON.parse(block.textContent);
     place.replaceChildren();
     const box = place.appendChild(document.createElement("div"));
-    window.Plotly.newPlot(box, figure.data, dressed(figure.layout), { displayModeBar: false, responsive: true });
+    window.Plotly.newPlot(box, coloured(figure.data), dressed(figure.layout), { displayModeBar: false, responsive: true });
   }
 
   const blocks = [...document.querySelectorAll('script[type="application/json"][data-chart]')];
