@@ -6,8 +6,10 @@ Redis and PostgreSQL are real; the models are the stand-in. What Docker does (im
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,12 +54,13 @@ class Process:
         return self.log.read_text("utf-8", "replace")
 
     def end(self) -> int:
-        """Asks it to stop and waits; what does not stop is killed."""
-        self.popen.terminate()
+        """Asks it and its children to stop, as `docker stop` does, and waits; what does not stop is killed."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGTERM)
         try:
             return self.popen.wait(20)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
+            os.killpg(self.popen.pid, signal.SIGKILL)
             return self.popen.wait()
 
 
@@ -75,18 +78,19 @@ class Stack:
         }
 
     @contextmanager
-    def run(self, name: str, label: str = "", *arguments: str) -> Iterator[Process]:
-        """A service's own command; with arguments, those of our program in that service's environment instead."""
+    def run(self, name: str, label: str = "") -> Iterator[Process]:
+        """A service's own command, in a folder of its own."""
         label = label or name
         port, data = free_port(), self.folder / label
         data.mkdir(exist_ok=True)
         command = as_process(
             SERVICES[name], image(), self.instead | {"8080": str(port), "/var/lib/signalbox": str(data)}
         )
-        words = ["signalbox", *arguments] if arguments else command.arguments
         log = data / "log"
         with log.open("ab") as out:
-            popen = subprocess.Popen(words, cwd=data, env=self._around(command), stdout=out, stderr=out)
+            popen = subprocess.Popen(
+                command.arguments, cwd=data, env=self._around(command), stdout=out, stderr=out, start_new_session=True
+            )
         process = Process(label, popen, log, f"http://127.0.0.1:{port}")
         try:
             yield process

@@ -7,14 +7,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 
 from router.upstream.standin import StandIn
-from tests.conftest import start
 from tests.servers import PostgresServer
 
 from .compose import NEEDED
@@ -67,11 +65,9 @@ def models() -> Iterator[Models]:
 
 
 @pytest.fixture(scope="module")
-def stack(models: Models) -> Iterator[Stack]:
-    postgres = start(PostgresServer)
-    with ExitStack() as ended:
-        ended.callback(postgres.close)
-        yield ended.enter_context(running_stack(postgres, models.url))
+def stack(models: Models, postgres_server: PostgresServer) -> Iterator[Stack]:
+    with running_stack(postgres_server, models.url) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
