@@ -26,7 +26,7 @@ class Writer(Protocol):
         database. Harmless when called again."""
         ...
 
-    async def write(self, outcomes: Sequence[Outcome]) -> None:
+    async def write(self, batch: Sequence[Outcome]) -> None:
         """Writes all or none, in one transaction. A row that is there already is left alone, so a write whose
         result was never heard of may be repeated. Raises StoreAway or RowsRefused."""
         ...

@@ -25,6 +25,11 @@ DAYS_BACK = 31
 """Rows older than this come from a wrong clock or a test; they stay in the default partition."""
 
 LOCK_SECONDS = 2
+"""How long making or dropping may wait for running reports; everybody else queues behind it meanwhile."""
+
+RETRY_SECONDS = 60
+
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _NAME = re.compile(rf"^(?:{'|'.join(PARTITIONED)})_(\d{{8}})$")
 
@@ -34,9 +39,16 @@ class Partitions:
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
+        self._not_before = 0.0
+
+    def put_off(self) -> None:
+        """It could not be done now; the default partition serves until it is tried again."""
+        self._not_before = time.monotonic() + RETRY_SECONDS
 
     def missing(self, times_unix: Iterable[float]) -> set[int]:
         """Days (since the epoch) that rows of these times need, and those soon to come, as far as not seen yet."""
+        if time.monotonic() < self._not_before:
+            return set()
         today = int(time.time() // DAY)
         wanted = {int(at // DAY) for at in times_unix}
         wanted = {day for day in wanted if today - DAYS_BACK <= day <= today + DAYS_AHEAD}
@@ -44,7 +56,6 @@ class Partitions:
 
     async def make(self, connection: AsyncConnection, days: set[int]) -> None:
         """Makes what is missing; needs the store's turn. A day that cannot have one stays in the default."""
-        await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         for day in sorted(days):
             try:
                 async with connection.begin_nested():
@@ -56,10 +67,16 @@ class Partitions:
                             )
                         )
             except DBAPIError as error:
-                if connection.closed or error.connection_invalidated:
+                state = getattr(error.orig, "sqlstate", None)
+                if state is None or state == _LOCK_NOT_AVAILABLE:
                     raise
                 log.warning("no partition for day %s, its rows go to the default: %s", _date(day), error.orig)
             self._seen.add(day)
+
+
+async def wait_briefly(connection: AsyncConnection) -> None:
+    """For the rest of the transaction no lock is waited for longer than LOCK_SECONDS."""
+    await connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
 
 
 def partition_name(table: str, day: int) -> str:
@@ -69,17 +86,20 @@ def partition_name(table: str, day: int) -> str:
 
 async def drop_before(connection: AsyncConnection, table: str, before_unix: float) -> int:
     """Drops a table's partitions that end at or before a time; returns how many rows were in them."""
-    names = (await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())) or []
-    gone = 0
-    for name in names:
-        found = _NAME.match(name)
-        if found is None or not name.startswith(f"{table}_"):
-            continue
-        day = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC).timestamp()
-        if day + DAY <= before_unix:
-            gone += (await connection.execute(sa.text(f"SELECT count(*) FROM {name}"))).scalar_one()  # noqa: S608
-            await connection.execute(sa.text(f"DROP TABLE {name}"))
-    return gone
+    old = [
+        name
+        for name in await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+        if name.startswith(f"{table}_") and (found := _NAME.match(name)) and _end(found[1]) <= before_unix
+    ]
+    # Counted before the first is dropped: from then on the table is closed to everybody else.
+    counts = [(await connection.execute(sa.text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in old]  # noqa: S608
+    for name in old:
+        await connection.execute(sa.text(f"DROP TABLE {name}"))
+    return sum(counts)
+
+
+def _end(date: str) -> float:
+    return datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC).timestamp() + DAY
 
 
 def _date(day: int) -> str:

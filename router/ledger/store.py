@@ -7,6 +7,7 @@ exports and the registry are built on `rows` and `transaction`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,14 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from classifiers.contract import LabelSource
 from router.domain import Outcome
+from router.errors import StoreError
 from router.ledger import schema
 from router.ledger.connect import WRITES, border, engine_for, sqlite_file
-from router.ledger.partitions import Partitions, drop_before
+from router.ledger.partitions import Partitions, drop_before, wait_briefly
 from router.ledger.rows import Row, clean, features_row, outcome_row, text_row
 from router.ledger.tables import features, labels, outcomes, texts
 
+log = logging.getLogger(__name__)
+
 SLICE = 16
 """Rows turned into tuples before the event loop gets a turn: about a quarter of a millisecond."""
+
+DELETE_AT_ONCE = 5000
 
 _TURN = 0x5167_6E61_6C62_6F78
 """The key of our advisory lock on PostgreSQL."""
@@ -58,12 +64,12 @@ class SqlStore:
         if self._postgres:
             await self._make_partitions([])
 
-    async def write(self, outcomes_: Sequence[Outcome]) -> None:
+    async def write(self, batch: Sequence[Outcome]) -> None:
         """See `contract.Writer.write`."""
         if self._postgres:
-            await self._make_partitions([outcome.at_unix for outcome in outcomes_])
+            await self._make_partitions([outcome.at_unix for outcome in batch])
         with border(of_rows=True):
-            rows = await _rows_of(outcomes_)
+            rows = await _rows_of(batch)
             async with self._writing() as connection:
                 for table, of_table in rows.items():
                     if of_table:
@@ -103,16 +109,13 @@ class SqlStore:
 
     async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:
         """See `contract.Store.prune`. On PostgreSQL whole days go with their partitions."""
-        before_features = before_unix if features_before_unix is None else max(before_unix, features_before_unix)
+        before_features = max(before_unix, features_before_unix or before_unix)
         gone = 0
-        with border():
-            async with self.transaction() as connection:
-                await self.take_turn(connection)
-                for table, before in ((outcomes, before_unix), (texts, before_unix), (features, before_features)):
-                    dropped = await drop_before(connection, table.name, before) if self._postgres else 0
-                    deleted = (await connection.execute(sa.delete(table).where(table.c.at_unix < before))).rowcount
-                    gone += dropped + deleted if table is outcomes else 0
-                await connection.execute(sa.delete(labels).where(labels.c.at_unix < before_unix))
+        for table, before in ((outcomes, before_unix), (texts, before_unix), (features, before_features)):
+            count = await self._drop_days(table, before) if self._postgres else 0
+            count += await self._delete(table, before)
+            gone += count if table is outcomes else 0
+        await self._delete(labels, before_unix)
         return gone
 
     async def rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
@@ -146,10 +149,34 @@ class SqlStore:
                 yield connection
 
     async def _make_partitions(self, times_unix: Sequence[float]) -> None:
-        if missing := self._partitions.missing(times_unix):
+        if not (missing := self._partitions.missing(times_unix)):
+            return
+        try:
             async with self.transaction() as connection:
+                await wait_briefly(connection)
                 await self.take_turn(connection)
                 await self._partitions.make(connection, missing)
+        except StoreError as error:
+            log.warning("partitions are made later: %s", error)
+            self._partitions.put_off()
+
+    async def _drop_days(self, table: sa.Table, before_unix: float) -> int:
+        async with self.transaction() as connection:
+            await wait_briefly(connection)
+            await self.take_turn(connection)
+            return await drop_before(connection, table.name, before_unix)
+
+    async def _delete(self, table: sa.Table, before_unix: float) -> int:
+        """Deletes in pieces, so that on SQLite the recorder comes in between."""
+        at, gone = table.c.at_unix, 0
+        while True:
+            async with self.transaction() as connection:
+                oldest = sa.select(at).where(at < before_unix).order_by(at).offset(DELETE_AT_ONCE).limit(1)
+                up_to = (await connection.execute(oldest)).scalar()
+                piece = at < before_unix if up_to is None else at <= up_to
+                gone += (await connection.execute(sa.delete(table).where(piece))).rowcount
+            if up_to is None:
+                return gone
 
     def _insert_of(self, table: sa.Table) -> str:
         """The driver's own text of an insert that leaves rows alone that are there already."""

@@ -82,3 +82,14 @@ async def test_pruning_drops_whole_days_and_cuts_the_one_it_falls_into(store: Sq
         assert partition_name(table, today - 5) in left
         assert not {partition_name(table, today - 8), partition_name(table, today - 6)} & left
     assert set(await places(store)) == {"3", "4"}
+
+
+async def test_a_report_that_holds_the_table_does_not_hold_up_writing(postgres_url: str) -> None:
+    first, second = SqlStore(postgres_url), SqlStore(postgres_url)
+    await first.open()
+    async with first.transaction() as reader:
+        await reader.execute(sa.text("LOCK TABLE outcomes IN ACCESS SHARE MODE"))
+        await second.write([a_full_outcome(request_id="old", at_unix=time.time() - 9 * DAY)])
+        assert await places(second) == {"old": "outcomes_default"}
+    await first.aclose()
+    await second.aclose()

@@ -32,14 +32,14 @@ class Shelf:
     async def open(self) -> None:
         return None
 
-    async def write(self, outcomes: Sequence[Outcome]) -> None:
+    async def write(self, batch: Sequence[Outcome]) -> None:
         mood = next(self.moods)
         await asyncio.sleep(0)
         if mood == "away":
             raise StoreAway("away")
-        if self.poison & {outcome.request_id for outcome in outcomes}:
+        if self.poison & {outcome.request_id for outcome in batch}:
             raise RowsRefused("poison")
-        self.rows |= {outcome.request_id: outcome for outcome in outcomes}
+        self.rows |= {outcome.request_id: outcome for outcome in batch}
         if mood == "unheard":
             raise StoreAway("the line broke after the commit")
 
@@ -196,6 +196,20 @@ async def test_rows_outlive_a_postgres_that_is_killed_and_comes_back(postgres_pr
     assert await count(store) == recorder.written
     assert recorder.written + recorder.dropped == recorded
     await store.aclose()
+
+
+async def test_a_postgres_that_hangs_does_not_keep_the_gateway_from_ending(postgres_process: PostgresServer) -> None:
+    store = SqlStore(postgres_process.create_database())
+    recorder = Recorder(store)
+    await recorder.start()
+    recorder.record(an_outcome())
+    await until(lambda: recorder.written == 1)
+    postgres_process.pause()
+    recorder.record(an_outcome())
+    await recorder.drain(0.5)
+    assert (recorder.written, recorder.dropped) == (1, 1)
+    async with asyncio.timeout(20):
+        await store.aclose()
 
 
 async def test_a_locked_sqlite_file_is_waited_for(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from router.domain import Outcome
 from router.errors import RowsRefused, StoreAway, StoreError
 from router.ledger import reports, schema
-from router.ledger.store import SqlStore
+from router.ledger.store import DELETE_AT_ONCE, SqlStore
 from router.ledger.tables import VERSION_TABLE, features, labels, metadata, outcomes, texts
 
 from .outcomes import a_full_outcome, an_outcome
@@ -157,6 +157,14 @@ async def test_pruning_forgets_what_is_older_and_nothing_else(store: SqlStore) -
     assert await store.prune(now - 5 * DAY) == 0
     await store.write([replace(given[3], request_id="late")])
     assert await count(store, outcomes) == 4
+
+
+async def test_pruning_many_rows_takes_several_steps_and_leaves_none_behind(store: SqlStore) -> None:
+    old = time.time() - 40 * DAY
+    await store.write([an_outcome(at_unix=old + number // 3000) for number in range(2 * DELETE_AT_ONCE + 7)])
+    await store.write([an_outcome()])
+    assert await store.prune(time.time() - DAY) == 2 * DELETE_AT_ONCE + 7
+    assert await count(store, outcomes) == 1
 
 
 async def test_pruning_takes_old_labels_along(store: SqlStore) -> None:
