@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from router.upstream.standin import StandIn
@@ -128,6 +129,41 @@ def test_what_one_gateway_stored_the_other_serves(gateways: tuple[Process, Proce
     assert second.headers["x-signalbox-cache"] == "hit"
     assert second.content == first.content
     assert len(models.standin.journal) == calls
+
+
+@pytest.mark.parametrize(("model", "question"), [("small", "hi there"), ("large", "Prove that every even number")])
+def test_streamed_and_plain_answers_serve_each_other_over_both_gateways(
+    gateways: tuple[Process, Process], model: str, question: str
+) -> None:
+    def clients() -> tuple[openai.OpenAI, ...]:
+        return tuple(openai.OpenAI(api_key=TENANT_KEY, base_url=f"{gateway.url}/v1") for gateway in gateways)
+
+    def asked(words: str) -> Any:
+        return {"model": "auto", "messages": [{"role": "user", "content": f"{question} {words}"}]}
+
+    with clients()[0] as one, clients()[1] as other:
+        said = "".join(
+            chunk.choices[0].delta.content or ""
+            for chunk in one.chat.completions.create(stream=True, **asked("streamed first"))
+            if chunk.choices
+        )
+        time.sleep(0.2)
+        plain = other.chat.completions.with_raw_response.create(**asked("streamed first"))
+        assert (plain.headers["x-signalbox-cache"], plain.headers["x-signalbox-model"]) == ("hit", model)
+        assert plain.parse().choices[0].message.content == said
+        assert plain.parse().usage is not None
+
+        first = one.chat.completions.create(**asked("plain first"))
+        time.sleep(0.2)
+        stream = other.chat.completions.with_raw_response.create(
+            stream=True, stream_options={"include_usage": True}, **asked("plain first")
+        )
+        assert stream.headers["x-signalbox-cache"] == "hit"
+        chunks = list(stream.parse())
+        assert (
+            "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == first.choices[0].message.content
+        )
+        assert chunks[-1].usage == first.usage
 
 
 def test_a_key_that_is_not_in_the_environment_is_refused(gateways: tuple[Process, Process]) -> None:
