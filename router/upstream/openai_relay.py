@@ -28,6 +28,8 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A plain answer, or what comes before a stream's first content, may have so many bytes."""
 
+_HEADERS_OUT = {"content-type": JSON, "accept": "*/*", "accept-encoding": "identity", "user-agent": "signalbox"}
+
 _HEADERS_BACK = ("content-type", "openai-processing-ms")
 """What the caller may see of an upstream's headers. Rate limits are the gateway's account, not the caller's."""
 
@@ -94,6 +96,7 @@ class OpenAIRelay:
             # Not limited here: how many calls a model takes is its `max_concurrency`.
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS_OUT,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trust_env=False,
         )
@@ -118,7 +121,7 @@ def _target_of(model: ModelSpec) -> _Target:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise UpstreamBroken(f"The base_url of model `{model.name}` cannot be used.")
-    headers = {"content-type": JSON, "accept": "*/*", "accept-encoding": "identity", "user-agent": "signalbox"}
+    headers: dict[str, str] = {}
     if model.api_key:
         key = model.api_key.strip()
         if not (key.isascii() and key.isprintable()):
