@@ -86,9 +86,10 @@ class PrivacyScanner:
         checked: set[str] = set()
         read = 0
         for word in self._id_words.finditer(text):
-            near = text[max(read, word.start() - _WORD_REACH) : word.end() + _WORD_REACH]
-            read = max(read, word.end())
-            for candidate in _ID_SHAPE.findall(near):
+            before = text[max(read, word.start() - _WORD_REACH) : word.start()]
+            after = text[word.end() : word.end() + _WORD_REACH]
+            read = word.end()
+            for candidate in (*_ID_SHAPE.findall(before), *_ID_SHAPE.findall(after)):
                 if candidate in checked or sum(map(str.isdigit, candidate)) < 5:
                     continue
                 checked.add(candidate)
@@ -301,7 +302,7 @@ def _is_iban(number: str, length: int) -> bool:
 _WORD_REACH = 48
 """How many characters before or after a telling word an id may stand."""
 
-_ID_SHAPE = re.compile(r"(?<![\w])[A-Za-z0-9](?:[ .\-/]?[A-Za-z0-9]){4,20}(?![\w])")
+_ID_SHAPE = re.compile(r"(?<![\w])[A-Za-z0-9](?:[ .\-/]?[A-Za-z0-9]){4,30}(?![\w])")
 
 _NATIONAL_IDS: Final[dict[str, tuple[str, str]]] = {
     # country: (modules of python-stdnum, telling words parted by |)
@@ -342,7 +343,6 @@ _NATIONAL_IDS: Final[dict[str, tuple[str, str]]] = {
     "pl": ("pesel", "pesel"),
     "pt": ("cc nif", "cartão de cidadão|cartao de cidadao|nif|contribuinte"),
     "ro": ("cnp", "cnp"),
-    "rs": ("jmbg", "jmbg|јмбг"),
     "ru": ("inn", "инн|inn"),
     "se": ("personnummer", "personnummer|personal number"),
     "si": ("emso", "emšo|emso"),
