@@ -21,7 +21,8 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 _OPEN_PREFIX = "/dashboard/assets/"
 """Style sheet and scripts, which the login page needs too; nothing in them is anybody's secret."""
 
-_PAGES = ("/dashboard", "/docs")
+_PAGES = ("/dashboard/", "/docs/")
+"""What people open in a browser, and the front door."""
 
 
 class Edge:
@@ -73,11 +74,9 @@ async def send_error(error: RequestError, send: Send) -> None:
 
 def _wants_page(scope: Scope) -> bool:
     path: str = scope["path"]
-    if scope["method"] not in ("GET", "HEAD") or not any(
-        path == page or path.startswith(page + "/") for page in _PAGES
-    ):
-        return False
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    is_page = path == "/" or f"{path}/".startswith(_PAGES)
+    takes_html = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    return is_page and takes_html and scope["method"] in ("GET", "HEAD")
 
 
 async def _send_to_login(scope: Scope, send: Send) -> None:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from router.dashboard import assets, login, reference
 from router.dashboard.charts import requests_figure, spend_figure
@@ -103,6 +104,20 @@ async def one_request(request: Request) -> Response:
         )
         return _problem(request, 404, "No such request", text, REQUESTS, "All requests")
     return page(request, "request.html", told=tell(story), story=story, row=story.outcome)
+
+
+@routes.get("/")
+async def front_door(request: Request) -> Response:
+    """Whoever opens the gateway's address in a browser is looking for this."""
+    return RedirectResponse(OVERVIEW, 307)
+
+
+@routes.get(OVERVIEW + "/{rest:path}")
+async def elsewhere(request: Request, rest: str) -> Response:
+    """Any other page of the dashboard's."""
+    if not rest:
+        return RedirectResponse(OVERVIEW, 307)
+    return _problem(request, 404, "No such page", f"There is nothing at {request.url.path}.")
 
 
 def _problem(

@@ -49,6 +49,12 @@ async def test_a_page_without_a_session_leads_to_the_form_and_back(stranger: htt
     assert (await stranger.get(wanted)).status_code == 200
 
 
+@pytest.mark.parametrize("address", ["/", "/docs", "/dashboard/requests/req_1"])
+async def test_every_page_leads_there(stranger: httpx.AsyncClient, address: str) -> None:
+    assert (await stranger.get(address)).headers["location"] == f"/login?next={address}"
+    assert (await stranger.get("/openapi.json")).status_code == 401
+
+
 async def test_machines_get_the_error_not_a_form(stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("/dashboard", headers={"accept": "application/json"})
     assert answer.status_code == 401

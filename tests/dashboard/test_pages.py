@@ -282,6 +282,13 @@ async def test_an_unknown_request_is_a_404_with_a_way_back(visitor: httpx.AsyncC
     assert "/dashboard/requests" in page.links
 
 
+async def test_other_addresses_lead_to_a_page_too(visitor: httpx.AsyncClient) -> None:
+    assert "No such page" in (await read(visitor, "/dashboard/cost", 404)).text
+    for address in ("/", "/dashboard/"):
+        answer = await visitor.get(address)
+        assert (answer.status_code, answer.headers["location"]) == (307, "/dashboard")
+
+
 async def test_nothing_that_callers_send_becomes_markup(
     visitor: httpx.AsyncClient, store: SqlStore, a_request_url: Callable[[Any], str]
 ) -> None:
