@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -83,11 +84,11 @@ async def measure_cache(name: str, cache: Cache) -> None:
 
 
 @contextmanager
-def private_redis() -> Iterator[str | None]:
-    """The URL of a Redis of our own, or None where there is none to start."""
+def private_redis() -> Iterator[tuple[str | None, subprocess.Popen[bytes] | None]]:
+    """The URL and process of a Redis of our own, or None where there is none to start."""
     program = shutil.which("redis-server")
     if program is None:
-        yield None
+        yield None, None
         return
     with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
         free.bind(("127.0.0.1", 0))
@@ -96,13 +97,30 @@ def private_redis() -> Iterator[str | None]:
         arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         try:
-            yield f"redis://127.0.0.1:{port}"
+            yield f"redis://127.0.0.1:{port}", server
         finally:
             server.terminate()
             server.wait()
 
 
-async def main(redis_url: str | None) -> None:
+async def measure_pause(cache: RedisCache, server: subprocess.Popen[bytes]) -> None:
+    """Prints what requests wait when Redis stops answering: the first ones, and those after the breaker opened."""
+
+    async def waited() -> float:
+        began = time.perf_counter()
+        await cache.get(os.urandom(32))
+        return (time.perf_counter() - began) * 1e3
+
+    server.send_signal(signal.SIGSTOP)
+    first = await asyncio.gather(*(waited() for _ in range(50)))
+    later = [await waited() for _ in range(1000)]
+    server.send_signal(signal.SIGCONT)
+    print(
+        f"redis paused, longest wait of the first 50 at once: {max(first):.1f} ms; of 1000 later: {max(later):.3f} ms"
+    )
+
+
+async def main(redis_url: str | None, server: subprocess.Popen[bytes] | None) -> None:
     """Prints one line a measurement."""
     body = {"model": "auto", "temperature": 0.2, "messages": [{"role": "user", "content": "hello world " * 80}]}
     size = len(orjson.dumps(body))
@@ -121,6 +139,8 @@ async def main(redis_url: str | None) -> None:
             break
         await asyncio.sleep(0.02)
     await measure_cache("redis", cache)
+    if server is not None:
+        await measure_pause(cache, server)
     await cache.aclose()
 
 
@@ -128,5 +148,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--redis-url")
     given = parser.parse_args().redis_url
-    with private_redis() as own:
-        uvloop.run(main(given or own))
+    with private_redis() as (own, server):
+        uvloop.run(main(given or own, None if given else server))
