@@ -37,6 +37,8 @@ Headers = list[tuple[bytes, bytes]]
 COLLECT_BYTES = 4 * 1024 * 1024
 """Streams longer than this are relayed but neither cached nor kept as text."""
 
+ASSEMBLED_ASIDE_BYTES = 128 * 1024
+
 _HEADERS_UPSTREAM = ("openai-beta", "anthropic-beta")
 """The only headers of the caller that go on to an upstream."""
 
@@ -260,7 +262,7 @@ class Pipeline:
         if tap.error is not None and entry.row.outcome == "ok":
             entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
         if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
-            body = assemble(tap.collected)
+            body = await _assembled(tap.collected)
             if body is not None and storable(body, 200):
                 await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
 
@@ -282,6 +284,11 @@ class Pipeline:
         if row.complexity is not None:
             headers.append((b"x-signalbox-complexity", b"%.3f" % row.complexity))
         return headers
+
+
+async def _assembled(events: bytes) -> bytes | None:
+    """The plain completion of a stream; a long one is put together beside the event loop."""
+    return await asyncio.to_thread(assemble, events) if len(events) > ASSEMBLED_ASIDE_BYTES else assemble(events)
 
 
 def _passed_on(served: Served) -> Headers:

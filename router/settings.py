@@ -12,9 +12,12 @@ from router.errors import SettingsError
 
 
 class Settings(BaseSettings):
-    """Every setting is an environment variable `SIGNALBOX_<NAME>`; flags of `signalbox serve` win over them."""
+    """Every setting is an environment variable `SIGNALBOX_<NAME>`; flags of `signalbox serve` win over them.
 
-    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, extra="ignore")
+    Set but empty, as compose files leave what nobody filled in, counts as not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: str | None = Field(
         None, description="`sqlite:///FILE` or `postgresql://...`; default SQLite in the data folder."
