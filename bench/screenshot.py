@@ -104,7 +104,8 @@ async def picture(url: str, out: Path, *, width: int, height: int, whole: bool, 
         )
         if key:
             await page.ask("Network.setExtraHTTPHeaders", headers={"Authorization": f"Bearer {key}"})
-        await page.ask("Page.navigate", url=url)
+        if failure := (await page.ask("Page.navigate", url=url)).get("errorText"):
+            sys.exit(f"{url}: {failure}")
         await asyncio.sleep(0.5)
         await page.ask("Runtime.evaluate", expression=DRAWN, awaitPromise=True)
         sizes = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
