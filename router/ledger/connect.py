@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -121,22 +122,34 @@ def _postgres(url: URL) -> AsyncEngine:
         raise StoreError("PostgreSQL needs the extra `postgres`: pip install 'signalbox[postgres]'.") from None
 
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    opened: WeakSet[Any] = WeakSet()
 
     async def connect(**_options: object) -> Any:
         try:
             # The driver reads the URL itself, so that sslmode and all other words of libpq work.
-            return await asyncpg.connect(
+            connection = await asyncpg.connect(
                 address,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
                 server_settings={"application_name": "signalbox", "jit": "off"},
             )
+            opened.add(connection)
+            return connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreAway(f"The database is out of reach: {_words(error)}") from error
 
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=connect, pool_timeout=CONNECT_SECONDS, pool_pre_ping=True, **_common()
     )
+
+    @sa.event.listens_for(engine.sync_engine, "engine_disposed")
+    def disposed(_engine: sa.Engine) -> None:
+        # A connection that was cut off while its server hung is in no pool any more.
+        for connection in opened:
+            if not connection.is_closed():
+                connection.terminate()
+
+    return engine
 
 
 def _common() -> dict[str, Any]:
