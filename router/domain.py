@@ -50,7 +50,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. first_token: from the request sent to the first content byte; idle: between two reads."""
+    """Seconds. first_token: from the request sent to the first content byte of a stream; idle: between two reads.
+
+    The first byte of a plain answer comes after its last token, so there `total` applies, unless first_token was set
+    to something else than its default.
+    """
 
     connect: float = 5.0
     first_token: float = 60.0

@@ -21,7 +21,7 @@ from router.cache.forms import assemble, replay, storable
 from router.cache.shelf import Shelf, shelf_for, stored
 from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
-from router.errors import InternalError, RequestError, UpstreamBroken, UpstreamError
+from router.errors import InternalError, NothingHealthy, RequestError, UpstreamBroken, UpstreamError
 from router.judge import Judge, unsure
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
@@ -184,13 +184,17 @@ class Pipeline:
             at=datetime.now(UTC),
             unhealthy=self._health.unavailable(),
         )
-        if assessment is not None:
-            return assessment, decide(policy, target, ask, assessment, facts)
-        assessment = unsure(policy.cards)
-        if isinstance(target, Route):
-            target = replace(target, rules=())
-        verdict = decide(policy, target, ask, assessment, facts)
-        return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
+        try:
+            if assessment is not None:
+                return assessment, decide(policy, target, ask, assessment, facts)
+            assessment = unsure(policy.cards)
+            if isinstance(target, Route):
+                target = replace(target, rules=())
+            verdict = decide(policy, target, ask, assessment, facts)
+            return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
+        except NothingHealthy as refusal:
+            refusal.retry_after = self._health.retry_after()
+            raise
 
     async def _serve_stored(
         self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire
