@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from classifiers import features
 from classifiers.contract import AskText, Assessment, ModelCard
 from classifiers.tasks import HINTS
@@ -82,6 +84,14 @@ class HeuristicClassifier:
             language=features.language_of(vector),
             classifier=self.name,
         )
+
+
+def rule(size: int) -> features.Vector:
+    """The rules as one linear function of a feature vector, shape (size,): logits by which an ask is harder."""
+    weights = np.zeros(size, np.float32)
+    for name, weight in _WEIGHTS.items():
+        weights[_COLUMN[name]] = weight
+    return weights
 
 
 def _task(vector: features.Vector) -> str:

@@ -16,10 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from classifiers.heuristic import rule
+
 Floats = NDArray[np.float64]
 
 FLOOR_OF_SPREAD: Final = 0.05
 """Added to each column's spread, so that a column which hardly moved in training cannot shout at serving."""
+
+GUIDE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,26 @@ class Scaling:
 
 
 def fit_quality(features: Floats, labels: Floats, weights: Floats, strength: float) -> Floats:
-    """One quality head, shape (d + 1,). labels: shares, shape (n,). strength: scikit-learn's C per mean weight one."""
+    """One quality head, shape (d + 1,). labels: shares, shape (n,). strength: scikit-learn's C per mean weight one.
+
+    The heuristic's rules enter as one more column, GUIDE times as loud as the others, so that regularisation hardly
+    touches it: a head departs from the rules only where the rows say so. On chat tasks and languages left out that
+    ranked better than rows or rules alone. Rules are linear, so the column folds away.
+    """
     scaling = Scaling.of(features, weights)
+    rules = rule(features.shape[1]).astype(np.float64)
+    loudness = GUIDE / max(float((features @ rules).std()), 1e-9)
     scaled = scaling.apply(features)
-    doubled = np.vstack([scaled, scaled])
+    design = np.hstack([scaled, (((features - scaling.mean) @ rules) * loudness)[:, None]])
+    doubled = np.vstack([design, design])
     classes = np.repeat([1, 0], len(labels))
     shares = np.concatenate([labels * weights, (1.0 - labels) * weights]) / weights.mean()
     used = shares > 0
     model = LogisticRegression(C=strength, max_iter=500, tol=1e-5)
     with one_thread():
         model.fit(doubled[used], classes[used], sample_weight=shares[used])
-    head: Floats = scaling.fold_in(model.coef_, model.intercept_)[0]
+    raw = model.coef_[0, :-1] / scaling.spread + model.coef_[0, -1] * loudness * rules
+    head: Floats = np.append(raw, model.intercept_[0] - raw @ scaling.mean)
     return head
 
 
