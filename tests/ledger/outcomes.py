@@ -98,7 +98,7 @@ def outcomes(draw: st.DrawFn, at_unix: st.SearchStrategy[float]) -> Outcome:
         task=draw(st.sampled_from(["maths", "code", None])),
         cache=draw(st.sampled_from(["hit", "miss", "bypass"])),
         outcome=draw(st.sampled_from(["ok", "ok", "client_closed", "caller_error", "upstream_error"])),
-        usage=Usage(draw(tokens), draw(tokens), draw(tokens), draw(tokens)),
+        usage=Usage(draw(tokens), draw(tokens), draw(tokens), draw(tokens), estimated=draw(st.booleans())),
         cost_nano=draw(amounts),
         baseline_nano=draw(amounts),
         always_small_nano=draw(amounts),

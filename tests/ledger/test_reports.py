@@ -62,6 +62,7 @@ def summed(rows: Sequence[Outcome]) -> Tally:
         inner_unpriced=sum(row.cost_nano is None for row in inner),
         no_baseline=sum(row.baseline_nano is None for row in compared),
         no_small=sum(row.always_small_nano is None for row in compared),
+        estimated=sum(row.usage.estimated for row in rows),
     )
 
 
