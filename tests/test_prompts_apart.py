@@ -28,8 +28,12 @@ def grams(text: str, n: int = 4) -> frozenset[str]:
     return frozenset(text[i : i + n] for i in range(max(1, len(text) - n + 1)))
 
 
-def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / len(a | b)
+def alike(a: frozenset[str], b: frozenset[str], limit: float) -> bool:
+    """Whether the Jaccard similarity reaches the limit; sets of too different size cannot."""
+    if min(len(a), len(b)) < limit * max(len(a), len(b)):
+        return False
+    shared = len(a & b)
+    return shared >= limit * (len(a) + len(b) - shared)
 
 
 def whole(row: dict) -> str:
@@ -37,7 +41,7 @@ def whole(row: dict) -> str:
     return " ".join([*row["earlier"], row["prompt"]])
 
 
-def near(left: list[str], right: list[str], limit: float = 0.6) -> list[tuple[str, str]]:
+def near(left: list[str], right: list[str]) -> list[tuple[str, str]]:
     """Pairs that are one text but for case, marks and a few letters."""
     lefts, rights = ([(t, normalised(t)) for t in texts] for texts in (left, right))
     ours = [(t, n, grams(n), frozenset(n.split())) for t, n in lefts]
@@ -45,7 +49,7 @@ def near(left: list[str], right: list[str], limit: float = 0.6) -> list[tuple[st
     return [
         (a, b)
         for (a, na, ga, wa), (b, nb, gb, wb) in product(ours, theirs)
-        if na == nb or jaccard(ga, gb) >= limit or (min(len(wa), len(wb)) >= 4 and jaccard(wa, wb) >= 0.75)
+        if na == nb or alike(ga, gb, 0.6) or (min(len(wa), len(wb)) >= 4 and alike(wa, wb, 0.75))
     ]
 
 

@@ -22,6 +22,7 @@ from router.demo.printout import lines
 from router.demo.questions import Question, load, mixed
 from router.demo.stage import Stage, StageError, clean_environ, stop_on_terminate
 from router.demo.story import Story, tell
+from router.domain import Price
 from router.errors import ConfigError
 
 REAL_QUESTIONS, REAL_TOKENS = 24, 400
@@ -79,14 +80,18 @@ def _found_policy() -> str:
         prices = [model.price for model in parse_policy(found.text).models.values()]
     for where in found.found:
         note(f"found {where}")
-    # A question of the demo is some 100 tokens at most; each answer is asked for once, since repeats are cached.
-    most = max((price.input * 100 + price.output * REAL_TOKENS for price in prices if price), default=0.0)
-    unknown = " Not every price is known." if None in prices else ""
-    dollars = REAL_QUESTIONS * most / 1e6
-    note(f"REAL models: {REAL_QUESTIONS} questions are asked; that costs at most about ${dollars:.2f}.{unknown}")
+    note(f"REAL models: {REAL_QUESTIONS} questions are asked; {most_dollars(prices)}.")
     if sys.stdin.isatty():
         typer.confirm("Go on?", abort=True, err=True)
     return found.text
+
+
+def most_dollars(prices: Sequence[Price | None]) -> str:
+    """A bound: a question is some 100 tokens at most, and repeats are answered by the cache."""
+    most = [price.input * 100 + price.output * REAL_TOKENS for price in prices if price is not None]
+    if len(most) < len(prices):
+        return "what that costs is not known, since not every model has a known price"
+    return f"that costs at most about ${REAL_QUESTIONS * max(most) / 1e6:.2f}"
 
 
 def _some(asked: Sequence[Question]) -> list[Question]:

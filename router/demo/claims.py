@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,12 +74,11 @@ def overhead_ms(story: Story) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-def why(document: object) -> str:
-    """Why the rule that decided did so, out of a document of `/v1/decisions`; empty when it does not say."""
-    if not isinstance(document, dict):
-        return ""
-    matched = [rule["why"] for rule in document["rules"] if rule["matched"]]
-    return matched[0] if matched else ""
+def why(document: Mapping[str, Any]) -> str:
+    """Why it was decided so, out of a document of `/v1/decisions`; empty when that does not say."""
+    if document["decision"]["rule"] == "default":
+        return "no rule applies, so the policy's default serves"
+    return next((rule["why"] for rule in document["rules"] if rule["matched"]), "")
 
 
 def _share(name: str, replies: Sequence[Reply], model: str, least: float) -> Claim:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from router.cli.demo import most_dollars
 from router.demo import questions
 from router.demo.asking import Reply
 from router.demo.claims import claims
@@ -11,6 +12,7 @@ from router.demo.printout import MOST_LINES, lines
 from router.demo.questions import Question
 from router.demo.standins import SMALL_IS_RIGHT, large_answer, small_answer, small_is_right
 from router.demo.story import Relearned, Story
+from router.domain import Price
 
 
 def reply(number: int, question: Question, *, cache: str | None = None) -> Reply:
@@ -130,3 +132,8 @@ def test_the_small_stand_in_is_right_about_as_often_as_its_level_table_says():
         of_level = [q for q in asked if q.level == level]
         right = sum(small_is_right(q) for q in of_level) / len(of_level)
         assert abs(right - expected) <= 0.15
+
+
+def test_a_bound_on_what_real_models_cost_is_only_given_where_every_price_is_known():
+    assert most_dollars([Price(0, 0), Price(3, 15)]) == "that costs at most about $0.15"
+    assert "not known" in most_dollars([Price(0, 0), None])

@@ -1,13 +1,17 @@
 """The demo as a user runs it: one whole run with `--exit`, and one that is stopped in the middle."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
+
+from router.upstream.standin import StandIn
 
 DEMO = [sys.executable, "-m", "router.cli", "demo"]
 
@@ -52,3 +56,18 @@ def test_a_demo_that_is_told_to_stop_in_the_middle_takes_its_children_and_its_fo
         demo.wait()
     assert demo.returncode == 130
     assert list((tmp_path / "tmp").glob("signalbox-demo-*")) == []
+
+
+async def test_with_real_models_it_says_first_what_they_may_cost_and_grades_nothing(environ, tmp_path):
+    model = StandIn("gpt-4.1", lambda question: f"You asked: {question}")
+    async with model.serve() as url:
+        keys = {"OPENAI_API_KEY": "sk-made-up", "OPENAI_BASE_URL": f"{url}/v1", "OLLAMA_HOST": "127.0.0.1:9"}
+        demo = await asyncio.create_subprocess_exec(
+            *DEMO, "--real", "--exit", cwd=tmp_path, env={**environ, **keys}, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        printed, noted = (stream.decode() for stream in await demo.communicate())
+    assert demo.returncode == 0, printed + noted
+    assert "24 questions are asked; what that costs is not known" in noted
+    assert len({entry.question for entry in model.journal}) == len(model.journal) == 24
+    assert "SIMULATED" not in printed
+    assert "retrained" not in printed
