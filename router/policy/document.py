@@ -18,6 +18,7 @@ Path = tuple[str | int, ...]
 _MOST_VALUES = 20_000
 """Values in one file, aliases counted out: a bound on files made to grow."""
 
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in "str int float bool null timestamp".split())
 _VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _HALF_VARIABLE = re.compile(r"\$\{[^}]*\}?")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -122,7 +123,7 @@ class _Reader:
         if not plain:
             return text
         tag = str(node.tag)
-        if not tag.startswith("tag:yaml.org,2002:"):
+        if tag not in _PLAIN_TAGS:
             raise self._document.error(f"tags like {tag} are not used in policies", path)
         return _plain_value(text)
 
