@@ -381,10 +381,10 @@ async def test_rows_that_could_not_be_written_are_confessed(parts: Parts, visito
     assert "could not write 1,234 ledger rows" in (await read(visitor, "/dashboard")).text
 
 
-async def test_a_ledger_out_of_reach_is_a_page_too(
+async def test_a_ledger_that_cannot_be_read_is_a_page_too(
     tmp_path: Path, policy_named: Callable[[str], PolicyWatcher]
 ) -> None:
-    away = SqlStore(f"sqlite:///{tmp_path / 'nowhere' / 'ledger.sqlite3'}")
+    away = SqlStore(f"sqlite:///{tmp_path / 'never_opened.sqlite3'}")
     async with browser(app_of(Parts(away, policy_named("default")))) as visitor:
         for address in ("/dashboard", "/dashboard/requests", "/dashboard/requests/x"):
             assert "The ledger is out of reach" in (await read(visitor, address, 503)).text
