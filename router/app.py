@@ -31,6 +31,7 @@ from router.judge import Judge
 from router.learning.uptake import Uptake, first_classifier
 from router.ledger.recorder import Recorder
 from router.ledger.registry import Registry
+from router.ledger.retention import Retention
 from router.ledger.store import SqlStore
 from router.pipeline import Pipeline
 from router.plans.reach import Reach
@@ -95,6 +96,8 @@ def assemble(settings: Settings) -> Gateway:
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
     uptake = Uptake(Registry(store), judge, settings.data_dir / "artefacts")
 
+    retention = Retention(store, settings.retention_days, settings.features_days)
+
     def record(outcome: Outcome) -> None:
         telemetry.count(outcome)
         recorder.record(outcome)
@@ -128,7 +131,11 @@ def assemble(settings: Settings) -> Gateway:
         ),
         upstreams=upstreams,
         prepare=[load_litellm],
-        watch=[poll_files, *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll])],
+        watch=[
+            poll_files,
+            retention.poll,
+            *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),
+        ],
     )
 
 

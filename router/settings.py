@@ -40,6 +40,8 @@ class Settings(BaseSettings):
         None, description="HMAC secret of cache keys; unset with Redis: made once there."
     )
     cache_bytes: int = Field(64 * 1024 * 1024, ge=0, description="Bound of the in-process cache, in bytes.")
+    retention_days: float = Field(400.0, gt=0, description="How long the ledger keeps requests, texts and labels.")
+    features_days: float = Field(120.0, gt=0, description="How long it keeps what retraining learns from.")
     grace_seconds: float = Field(30.0, ge=0, description="How long running streams may finish after SIGTERM.")
     log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`.")
 
