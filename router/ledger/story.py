@@ -6,9 +6,8 @@ from typing import Any
 
 from router.domain import Outcome
 from router.ledger.reports import RequestStory
+from router.ledger.tally import dollars
 from router.ledger.window import timestamp
-
-_NANO = 1e9
 
 
 def told(story: RequestStory) -> dict[str, Any]:
@@ -83,4 +82,4 @@ def _happened(row: Outcome) -> dict[str, Any]:
 
 
 def _dollars(nano: int | None) -> float | None:
-    return None if nano is None else nano / _NANO
+    return None if nano is None else dollars(nano)
