@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from classifiers.contract import Assessment, AskText
+from classifiers.contract import AskText, Assessment
 from router.domain import Ask
 from router.policy.compiled import Facts, Policy
 from router.policy.decide import decide

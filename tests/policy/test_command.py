@@ -127,7 +127,8 @@ def keys_of(schema: dict[str, Any], part: dict[str, Any]) -> set[str]:
     keys = set()
     for name, inner in part.get("properties", {}).items():
         keys |= {name} | keys_of(schema, inner)
-    for inner in (part.get("additionalProperties"), part.get("items"), *part.get("anyOf", ())):
+    named = part.get("patternProperties", {}).values()
+    for inner in (part.get("additionalProperties"), part.get("items"), *part.get("anyOf", ()), *named):
         if isinstance(inner, dict):
             keys |= keys_of(schema, inner)
     return keys
