@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from router.demo.asking import Reply
-from router.demo.story import Story
+from router.demo.story import Relearned, Story
 
 SIMPLE_TO_SMALL = 0.75
 DEMANDING_TO_LARGE = 0.50
@@ -28,30 +28,37 @@ class Claim:
 
 def claims(story: Story) -> tuple[Claim, ...]:
     """All promises of this run. With real models, those that need known answers and known models are left out."""
-    return tuple(_simulated(story) if story.relearned else _always(story))
+    if story.relearned is None:
+        return tuple(_always(story))
+    return (*_routed(story), *_always(story), *_paid(story), *_relearned(story, story.relearned))
 
 
-def _simulated(story: Story) -> Iterator[Claim]:
-    plain = [reply for reply in story.first if reply.question.kind == "plain"]
-    yield _share("easy -> small", [r for r in plain if not r.question.demanding], "small", SIMPLE_TO_SMALL)
-    yield _share("hard -> large", [r for r in plain if r.question.demanding], "large", DEMANDING_TO_LARGE)
+def _routed(story: Story) -> Iterator[Claim]:
+    yield _share("easy -> small", _plain(story, demanding=False), "small", SIMPLE_TO_SMALL)
+    yield _share("hard -> large", _plain(story, demanding=True), "large", DEMANDING_TO_LARGE)
     private = [reply for reply in story.first if reply.question.kind == "private"]
     local = sum(reply.model == "small" and reply.cache == "bypass" for reply in private)
     yield Claim("private -> local", local == len(private) > 0, f"{local} of {len(private)}, none kept in the cache")
-    yield from _always(story)
+
+
+def _paid(story: Story) -> Iterator[Claim]:
     total = story.costs["total"]
     spent, baseline = total["spend_usd"], total["baseline_usd"]
     cheaper = spent is not None and baseline is not None and 0 < spent < baseline and total["unpriced"] == 0
     figure = f"${spent or 0:.4f} spent, ${baseline or 0:.4f} had all gone to large"
     yield Claim("cheaper", cheaper, f"{figure}: {1 - spent / baseline:.0%} saved" if cheaper else figure)
+
+
+def _relearned(story: Story, changed: Relearned) -> Iterator[Claim]:
     yield Claim("feedback", min(story.up, story.down) > 0, f"{story.up} thumbs up, {story.down} down")
-    if relearned := story.relearned:
-        taken_up = relearned.judge_after != relearned.judge_before
-        yield Claim("retrained", taken_up, f"{relearned.judge_before} -> {relearned.judge_after}, without a restart")
-        moved, asked = len(relearned.moved), len(relearned.after)
-        up = sum(relearned.after[text] == "large" for text in relearned.moved)
-        figure = f"{moved} of {asked} ({moved / asked:.0%}) by retraining: {moved - up} to small, {up} to large"
-        yield Claim("moved", moved > 0, figure)
+    taken_up = changed.judge_after != changed.judge_before
+    yield Claim("retrained", taken_up, f"{changed.judge_before} -> {changed.judge_after}, without a restart")
+    moved, asked = len(changed.moved), len(changed.after)
+    up = sum(changed.after[text] == "large" for text in changed.moved)
+    demanding = [changed.after[reply.question.text] for reply in _plain(story, demanding=True)]
+    now = demanding.count("large") / len(demanding)
+    where = f"{up} up to large, {moved - up} down to small; hard -> large {now:.0%} now"
+    yield Claim("moved", moved > 0, f"{moved} of {asked} ({moved / asked:.0%}): {where}")
 
 
 def _always(story: Story) -> Iterator[Claim]:
@@ -79,6 +86,10 @@ def why(document: Mapping[str, Any]) -> str:
     if document["decision"]["rule"] == "default":
         return "no rule applies, so the policy's default serves"
     return next((rule["why"] for rule in document["rules"] if rule["matched"]), "")
+
+
+def _plain(story: Story, *, demanding: bool) -> list[Reply]:
+    return [r for r in story.first if r.question.kind == "plain" and r.question.demanding == demanding]
 
 
 def _share(name: str, replies: Sequence[Reply], model: str, least: float) -> Claim:

@@ -132,12 +132,13 @@ def free_port() -> int:
 
 
 def stop_on_terminate() -> None:
-    """Makes SIGTERM unwind the stack as Ctrl-C does, so that no child outlives us."""
+    """Makes SIGTERM, and the closing of the terminal, unwind the stack as Ctrl-C does: no child outlives us."""
 
     def unwind(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, unwind)
+    signal.signal(signal.SIGHUP, unwind)
 
 
 def clean_environ() -> Mapping[str, str]:
