@@ -21,7 +21,7 @@ from classifiers.tasks import TASKS
 SEED_FILE: Final = Path(__file__).with_name("seed") / "chat.jsonl"
 
 LEVELS: Final = ("trivial", "easy", "hard", "expert")
-SMALL_ANCHOR: Final = {"trivial": 0.98, "easy": 0.90, "hard": 0.38, "expert": 0.12}
+SMALL_ANCHOR: Final = {"trivial": 0.98, "easy": 0.90, "hard": 0.45, "expert": 0.10}
 LARGE_ANCHOR: Final = {"trivial": 0.99, "easy": 0.97, "hard": 0.88, "expert": 0.70}
 """P(good answer) that a level stands for. Set by us, not measured: they fix the scale on which chat is judged."""
 
