@@ -10,7 +10,7 @@ ifneq ($(wildcard $(DATA)/README.md),)
 export SIGNALBOX_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test check format lint types bench artefact schema lock encoder screenshot wheel-check clean
+.PHONY: demo test check format format-check lint types bench artefact schema lock encoder screenshot clean
 
 demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
 	$(BIN)/signalbox demo $(ARGS)
@@ -20,7 +20,6 @@ test: $(VENV)/dev.stamp  ## all tests; ARGS are pytest's
 
 check: format-check lint types test  ## what CI runs
 
-.PHONY: format-check
 format-check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 
@@ -64,6 +63,9 @@ lock:  ## resolves all locks anew
 	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra encoder -c requirements/base.txt $(NO_TORCH) -o requirements/encoder.txt
 	printf "hatchling\neditables\n" | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
+
+screenshot: $(VENV)/dev.stamp  ## docs/images/dashboard.png from a running gateway (needs chromium): ARGS="URL --out FILE"
+	$(BIN)/python bench/screenshot.py $(ARGS)
 
 encoder: $(VENV)/encoder.stamp  ## installs the encoder tier, with PyTorch's CPU build first
 
