@@ -1,6 +1,8 @@
 """The demo's stage ends what it started, whatever happened, and says why a part did not come up."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,15 @@ def test_children_see_none_of_our_own_settings_but_the_demos_data_folder(environ
         assert Path(seen["SIGNALBOX_DATA_DIR"]) == stage.folder
         assert seen["EXTRA"] == "1"
         assert "SIGNALBOX_REDIS_URL" not in seen
+
+
+def test_a_server_of_our_own_is_reached_past_a_proxy():
+    port = free_port()
+    script = (
+        "from router.demo.stage import Stage, clean_environ\n"
+        "with Stage(clean_environ()) as stage:\n"
+        f"    stage.start('server', 'http.server', ['{port}', '--bind', '127.0.0.1'], {{}})\n"
+        f"    stage.wait_until_ready('http://127.0.0.1:{port}/')\n"
+    )
+    proxied = {**os.environ, "http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    subprocess.run([sys.executable, "-c", script], env=proxied, timeout=30, check=True)
