@@ -26,6 +26,8 @@ MINIMUM_LABELS: Final = 20
 """Of a head; with fewer it stays as it is."""
 PULLS: Final = (300.0, 100.0, 30.0, 10.0)
 """Strengths of the prior that are tried, strongest first, in labels' worth."""
+SURE: Final = 2.0
+"""Standard errors by which held-out labels must favour a step. Several are tried, so one would let noise in."""
 FOLDS: Final = 5
 HOLD_OUT: Final = 0.2
 
@@ -184,7 +186,7 @@ def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> 
 
 
 def _refit(name: str, current: Floats, labelled: Labelled, seed: int) -> tuple[Floats, HeadChange]:
-    """The candidate with the least held-out loss, but the current head unless it is beaten by a standard error."""
+    """The candidate with the least held-out loss, but the current head unless it is clearly beaten."""
     count = len(labelled.scores)
     groups = [row.request_id for row in labelled.decisions]
     if count < MINIMUM_LABELS or len(set(groups)) < FOLDS:
@@ -201,7 +203,7 @@ def _refit(name: str, current: Floats, labelled: Labelled, seed: int) -> tuple[F
     incumbent, step, pull, best = before, "kept", None, current
     for next_step, next_pull in candidates:  # from the most cautious to the boldest
         gain = (incumbent - held_out[next_pull]) * weights
-        if gain.mean() > gain.std(ddof=1) / np.sqrt(count):
+        if gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(count):
             incumbent, step, pull = held_out[next_pull], next_step, next_pull
     if step != "kept":
         best = _fitted(current, labelled, pull)

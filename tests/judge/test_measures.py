@@ -1,0 +1,67 @@
+"""The arithmetic of the figures, on cases whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from classifiers.training import measures
+
+RANDOM = np.random.default_rng(0)
+SMALL = (RANDOM.random(2000) < 0.5).astype(float)
+LARGE = np.maximum(SMALL, (RANDOM.random(2000) < 0.7).astype(float))
+
+
+def test_random_routing_has_half_the_area_and_half_the_calls() -> None:
+    score = RANDOM.random(2000)
+    assert measures.apgr(score, SMALL, LARGE) == pytest.approx(0.5, abs=0.03)
+    assert measures.cpt(score, SMALL, LARGE, 0.5) == pytest.approx(0.5, abs=0.06)
+
+
+def test_no_score_beats_the_true_gain() -> None:
+    oracle = measures.apgr(LARGE - SMALL, SMALL, LARGE)
+    assert oracle is not None
+    for score in (RANDOM.random(2000), -SMALL, LARGE):
+        assert measures.apgr(score, SMALL, LARGE) <= oracle + 1e-12  # type: ignore[operator]
+
+
+def test_ties_are_broken_at_random_and_not_by_the_order_of_the_rows() -> None:
+    order = np.argsort(SMALL - LARGE, kind="stable")  # rows that gain most come first
+    assert measures.apgr(np.zeros(2000), SMALL[order], LARGE[order]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_there_is_no_gap_to_recover_when_the_large_model_is_not_better() -> None:
+    assert measures.apgr(RANDOM.random(2000), LARGE, SMALL) is None
+    assert measures.cpt(RANDOM.random(2000), LARGE, SMALL, 0.5) is None
+
+
+def test_shares_that_come_true_have_no_calibration_error() -> None:
+    shares = np.repeat([0.2, 0.8], 1000)
+    labels = np.concatenate([np.tile([1, 0, 0, 0, 0], 200), np.tile([1, 1, 1, 1, 0], 200)]).astype(float)
+    assert measures.ece(shares, labels, bins=2) == pytest.approx(0.0, abs=1e-12)
+    assert measures.ece(1.0 - shares, labels, bins=2) == pytest.approx(0.6)
+    assert measures.brier(labels, labels) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=40))
+def test_rank_correlation_agrees_with_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
+    ours = measures.spearman(first, second)
+    if ours is None:
+        assert np.ptp(first) == 0 or np.ptp(second) == 0
+    else:
+        assert ours == pytest.approx(spearmanr(first, second).statistic)
+
+
+def test_an_interval_holds_its_value_and_narrows_with_more_rows() -> None:
+    def mean_of(values: np.ndarray) -> measures.Figure:
+        return measures.bootstrap(lambda i: float(values[i].mean()), len(values), seed=1)
+
+    few, many = mean_of(SMALL[:50]), mean_of(SMALL)
+    for figure in (few, many):
+        assert figure.low <= figure.value <= figure.high  # type: ignore[operator]
+    assert many.high - many.low < few.high - few.low  # type: ignore[operator]
+    assert mean_of(SMALL) == many
