@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers import languages, lexicon, reading
+from classifiers import function_words, languages, lexicon, reading
 from classifiers.contract import AskText
 from classifiers.languages import LANGUAGES
 from classifiers.reading import Reading
@@ -266,7 +266,13 @@ def _mixed(read: Reading, found: Findings) -> Sequence[float]:
 def _digest(vectors: WordVectors | None) -> str:
     """sha256 over the schema, the words and the table that define the function; first 16 hex digits."""
     sha = hashlib.sha256(f"signalbox features {SCHEMA}\n".encode())
-    for words in (lexicon.CONCEPTS, lexicon.SUBSTRINGS, lexicon.FUNCTION_WORDS, lexicon.LATIN_MARKS, names()):
+    for words in (
+        lexicon.CONCEPTS,
+        lexicon.SUBSTRINGS,
+        function_words.FUNCTION_WORDS,
+        function_words.LATIN_MARKS,
+        names(),
+    ):
         sha.update(repr(words).encode())
     sha.update(vectors.digest.encode() if vectors is not None else b"no vectors")
     return sha.hexdigest()[:16]

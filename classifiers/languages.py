@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from classifiers import lexicon
+from classifiers import function_words
 from classifiers.reading import Reading
 
 SCRIPT_LANGUAGES: Final = ("zh", "ja", "ko", "ar", "hi", "he", "el", "th")
-LANGUAGES: Final = (*lexicon.FUNCTION_WORDS, *SCRIPT_LANGUAGES, "other")
+LANGUAGES: Final = (*function_words.FUNCTION_WORDS, *SCRIPT_LANGUAGES, "other")
 
 _AT: Final = {language: position for position, language in enumerate(LANGUAGES)}
 _UKRAINIAN_LETTERS: Final = frozenset("іїєґІЇЄҐ")
@@ -16,7 +16,7 @@ _SURE = 3.0
 
 
 def shares_of(read: Reading, votes: list[float]) -> list[float]:
-    """A share for each of LANGUAGES, summing to one. votes: of function words, for each of lexicon.FUNCTION_WORDS."""
+    """A share for each of LANGUAGES, summing to one. votes: for each of FUNCTION_WORDS."""
     signs = read.signs
     shares = [0.0] * len(LANGUAGES)
     foreign = signs.kana + signs.han + signs.hangul + signs.arabic + signs.hebrew + signs.greek + signs.indic
@@ -30,7 +30,7 @@ def shares_of(read: Reading, votes: list[float]) -> list[float]:
             shares[_AT["uk" if _UKRAINIAN_LETTERS & set(read.text) else "ru"]] += _SURE
         elif signs.marked or signs.latin1 or signs.vietnamese:
             letters = set(read.text)
-            for marks, language in lexicon.LATIN_MARKS.items():
+            for marks, language in function_words.LATIN_MARKS.items():
                 if not letters.isdisjoint(marks):
                     shares[_AT[language]] += 1.5
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from classifiers import lexicon
+from classifiers import function_words, lexicon
 from classifiers.reading import Reading
 from classifiers.vectors import WordVectors
 
@@ -47,14 +47,14 @@ class WordIndex:
 
     def __init__(self, vectors: WordVectors | None):
         self._concepts, self._stems = lexicon.word_concepts()
-        self._votes = lexicon.language_votes()
+        self._votes = function_words.language_votes()
         self._vectors = vectors
         table = vectors.vocabulary if vectors is not None else {}
         taught = (*table, *self._concepts, *self._votes)
         self._words = {word: self._look_up(word) for word in taught if not word.startswith("##")}
         self._others = lru_cache(maxsize=8192)(self._look_up)
         self._concept_count = len(lexicon.CONCEPTS)
-        self._language_count = len(lexicon.FUNCTION_WORDS)
+        self._language_count = len(function_words.FUNCTION_WORDS)
 
     def find(self, read: Reading) -> Findings:
         lead, says = [0.0] * self._concept_count, [0] * self._concept_count
