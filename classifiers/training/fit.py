@@ -24,7 +24,7 @@ FLOOR_OF_SPREAD: Final = 0.05
 """Added to each column's spread, so that a column which hardly moved in training cannot shout at serving."""
 
 GUIDE: Final = 10.0
-"""How much louder than other columns the rules speak; 10 and 30 gave the same heads."""
+"""How much louder than other columns the rules speak; 10 and 30 had the same held-out losses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ def fit_support(features: Floats, weights: Floats) -> tuple[Floats, Floats, Floa
     """(mean (d,), spread (d,), knots (2,)) of the training cloud.
 
     Support is 1 up to the mean squared distance within which three quarters of the training weight lie, and 0 beyond
-    three times the one that holds 99.5 per cent of it. Whitening by PCA told foreign text no better than this does.
+    three times the one that holds 99.5 per cent of it. On twenty foreign texts (AUC 0.59 against chat) PCA with 32 or
+    100 axes did worse (0.35, 0.55) and with 200 better (0.70), at the price of as many more products for each ask.
     """
     scaling = Scaling.of(features, weights)
     distances = (scaling.apply(features) ** 2).mean(axis=1)
