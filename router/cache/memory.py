@@ -26,10 +26,10 @@ class _Entry(NamedTuple):
 class MemoryCache:
     """LRU with a time to live. O(1) a call; never holds more than `max_bytes`, its own bookkeeping included.
 
-    clock: unix seconds. secret: for the keys of this process.
+    clock: seconds that never go back, whatever is done to the time of day. secret: for the keys of this process.
     """
 
-    def __init__(self, max_bytes: int, secret: bytes = b"", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, max_bytes: int, secret: bytes = b"", clock: Callable[[], float] = time.monotonic) -> None:
         self.secret = secret
         self._max_bytes, self._clock = max_bytes, clock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()

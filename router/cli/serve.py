@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from router.access.admin import check_exposure
 from router.cli.output import errors_as_exit, note
-from router.errors import ConfigError, SettingsError
+from router.errors import ConfigError, SettingsError, StoreAway
 from router.settings import Settings, read_settings
 
 
@@ -26,6 +27,7 @@ def serve(
         settings = read_settings(policy=policy, host=host, port=port)
         _check(settings, workers, insecure)
         settings = _with_policy(settings)
+        asyncio.run(_check_database(settings.store_url))
     _run(settings, workers)
 
 
@@ -59,6 +61,22 @@ def _with_policy(settings: Settings) -> Settings:
     assert settings.policy is not None
     load_policy(settings.policy, os.environ)
     return settings
+
+
+async def _check_database(url: str) -> None:
+    """Raises StoreError for a foreign or newer database, which the server could only tell with a traceback.
+
+    One that is away is no reason not to start: the gateway waits for it.
+    """
+    from router.ledger.store import SqlStore
+
+    store = SqlStore(url)
+    try:
+        await store.open()
+    except StoreAway:
+        pass
+    finally:
+        await store.aclose()
 
 
 def _run(settings: Settings, workers: int) -> None:

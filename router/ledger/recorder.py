@@ -118,8 +118,10 @@ class Recorder:
             try:
                 await self.flush()
                 pause = RETRY_FIRST_SECONDS
-            except StoreError as error:
-                if self._well:
+            except Exception as error:
+                if not isinstance(error, StoreError):  # no thread to be had, say: the rows wait all the same
+                    log.exception("the ledger could not be written; it is tried again")
+                elif self._well:
                     log.warning("the ledger waits for its database: %s", error)
                 self._well = False
                 self._wake.set()

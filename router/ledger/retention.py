@@ -26,7 +26,7 @@ class Retention:
     async def poll(self) -> None:
         """Prunes when an hour has gone by. Raises StoreAway; the next look tries again."""
         now = self._clock()
-        if now < self._next:
+        if 0 < self._next - now <= EVERY_SECONDS:  # more than that, and the clock was set back
             return
         gone = await self._store.prune(
             now - self._days * DAY_SECONDS, features_before_unix=now - self._features_days * DAY_SECONDS
