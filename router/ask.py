@@ -27,7 +27,9 @@ _HARNESS_BLOCK = re.compile(
 )
 _HOUSEKEEPING = re.compile(r"\s*### Task:", re.ASCII)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_IMAGE_PARTS = frozenset({"image_url", "input_image", "image"})
+_IMAGE_PARTS = ("image_url", "input_image", "image")
+_BINARY = re.compile(r"data:[\w.+/-]*(?:;[\w.=-]+)*;base64,[A-Za-z0-9+/=_-]*", re.ASCII)
+"""A data URL and nothing else: words behind a `data:` are words."""
 
 
 class Scanner(Protocol):
@@ -85,12 +87,12 @@ def estimate_tokens(texts: Iterable[str]) -> int:
 
 
 def _texts_that_leave(values: Mapping[str, Any]) -> Iterator[str]:
-    """Every string of the body but image data, names of members included where the caller chose them."""
+    """Every string of the body but binary data, names of members included where the caller chose them."""
     todo: list[Any] = [value for name, value in values.items() if name != "model"]
     while todo:
         item = todo.pop()
         if isinstance(item, str):
-            if not item.startswith("data:"):
+            if not (item.startswith("data:") and _BINARY.fullmatch(item)):
                 yield item
                 if "\\u" in item:
                     yield _unescaped(item)

@@ -103,6 +103,24 @@ def test_everything_that_would_leave_is_scanned() -> None:
         assert f"s3cret-{what}" in heard
 
 
+def test_words_behind_data_are_words_and_an_image_is_not() -> None:
+    listener = Listener()
+    image = "data:image/png;base64,iVBORw0KGgo="
+    for text in ("data: jo@example.com", "data:image/png;base64,AAAA jo@example.com", image):
+        read_ask({"messages": [{"role": "user", "content": text}]}, listener)
+    assert [heard for heard in listener.heard if "jo@" in heard] == [
+        "data: jo@example.com",
+        "data:image/png;base64,AAAA jo@example.com",
+    ]
+    assert image not in listener.heard
+
+
+def test_odd_parts_are_neither_text_nor_images() -> None:
+    odd = [{"type": ["text"], "text": 1}, {"type": {}}, {"text": "x"}, {"type": "text", "text": None}]
+    ask = read_ask({"messages": [{"role": "user", "content": odd}]}, Listener())
+    assert (ask.images, ask.text.text) == (0, "")
+
+
 def test_escapes_inside_tool_arguments_hide_nothing() -> None:
     listener = Listener()
     call = {"function": {"name": "f", "arguments": '{"to":"jo\\u0040example.com"}'}}
