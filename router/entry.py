@@ -7,6 +7,8 @@ each upstream call that failed) with prices of the moment applied.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +30,27 @@ _KIND_BY_FAULT: Mapping[str, OutcomeKind] = {
 }
 
 
+_REQUEST_ID = re.compile("req_([0-9a-f]{12})[0-9a-f]{20}", re.ASCII)
+_RECENT_SECONDS = 900.0
+"""Longer than any answer takes by default (`Timeouts.total`)."""
+
+
+def new_request_id() -> str:
+    """`req_`, 48 bits of time in milliseconds, 80 random bits: sorts by time, cannot be guessed (as UUIDv7 does)."""
+    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def is_request_id(text: str) -> bool:
+    """Whether this is an id as we make them; no other can be in the ledger."""
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def is_recent(request_id: str) -> bool:
+    """Whether an id of ours was made so lately that its row may still be on its way."""
+    match = _REQUEST_ID.fullmatch(request_id)
+    return match is not None and abs(time.time() - int(match[1], 16) / 1000) < _RECENT_SECONDS
+
+
 class Entry:
     """One open row. Times are taken from `time.perf_counter()`, in seconds; `received` is when the body was whole."""
 
@@ -41,6 +64,7 @@ class Entry:
         self._baseline: ModelSpec | None = None
         self._failed: list[FailedAttempt] = []
         self.keeps_text = False
+        self._closed = False
 
     def asked(self, policy: Policy, target: Route | ModelSpec, ask: Ask) -> None:
         """The request was understood: which policy and route it falls under, and what it asks."""
@@ -114,7 +138,8 @@ class Entry:
 
     def failed(self, error: RequestError) -> None:
         """The journey ended in an error."""
-        self.row.status = self.row.status or error.status
+        if not self.row.status:
+            self.began(error.status)
         self.row.outcome = _KIND_BY_FAULT[error.fault]
         self.row.error_code, self.row.fault = error.code, error.fault
 
@@ -127,8 +152,10 @@ class Entry:
         self.row.request_text, self.row.response_text = request_text, response_text
 
     def close(self) -> list[Outcome]:
-        """The finished rows: the request's own first, then its failed upstream calls."""
-        row = self.row
+        """The finished rows, once: the request's own first, then its failed upstream calls."""
+        if self._closed:
+            return []
+        self._closed, row = True, self.row
         row.latency_ms = (time.perf_counter() - self._received) * 1000
         if not row.status:
             row.status = 500

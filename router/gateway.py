@@ -11,18 +11,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from classifiers.contract import LabelSource
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.cache.contract import Cache
 from router.domain import Caller
+from router.entry import is_recent, is_request_id
 from router.errors import LedgerAway, StoreAway, StoreError
 from router.judge import Judge
 from router.ledger import reports
 from router.ledger.contract import Store
 from router.ledger.recorder import Recorder
+from router.ledger.reports import RequestStory
 from router.ledger.story import told
 from router.pipeline import Pipeline
 from router.policy.reload import PolicyWatcher
@@ -33,6 +35,11 @@ from router.upstream.contract import Upstream
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+
+ROW_TRIES, ROW_PAUSE_SECONDS = 5, 0.2
+"""How long a row of another worker is waited for: a little longer than recorders keep theirs back."""
+
+T = TypeVar("T")
 
 Phase = Literal["starting", "serving", "draining"]
 
@@ -100,19 +107,32 @@ class Gateway:
         self, caller: Caller, request_id: str, source: LabelSource, score: float, comment: str | None
     ) -> bool:
         """Keeps a caller's label for one of their own requests; False where it is not theirs or not known."""
-        waits = self.recorder.knows(request_id, caller.tenant)
-        with _database_needed():
+
+        async def add() -> bool:
+            waits = self.recorder.knows(request_id, caller.tenant)
             return await self.store.add_label(
                 request_id, caller.tenant, caller.key, source, score, comment=comment, known=waits
             )
 
+        if not is_request_id(request_id):
+            return False
+        with _database_needed():
+            return await _sought(add, request_id)
+
     async def story(self, request_id: str, tenant: str) -> dict[str, Any] | None:
         """One request as `/v1/route` would have explained it, with its outcome; None where it is not the tenant's."""
-        with _database_needed():
+
+        async def read() -> RequestStory | None:
             if self.recorder.knows(request_id, tenant):
                 await self.recorder.flush()
             story = await reports.request(self.store, request_id)
-        return told(story) if story is not None and story.outcome.tenant == tenant else None
+            return story if story is not None and story.outcome.tenant == tenant else None
+
+        if not is_request_id(request_id):
+            return None
+        with _database_needed():
+            story = await _sought(read, request_id)
+        return None if story is None else told(story)
 
     async def _for_ever(self, watch: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -123,6 +143,16 @@ class Gateway:
             except Exception:
                 log.exception("a background task failed; it goes on")
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _sought(look: Callable[[], Awaitable[T]], request_id: str) -> T:
+    """What `look` finds; looks again for a moment where the row may be on its way from another worker."""
+    found = await look()
+    tries = ROW_TRIES if not found and is_recent(request_id) else 0
+    while tries and not found:
+        await asyncio.sleep(ROW_PAUSE_SECONDS)
+        found, tries = await look(), tries - 1
+    return found
 
 
 @contextmanager

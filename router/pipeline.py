@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -159,8 +160,7 @@ class Pipeline:
             entry.failed(failure)
             await wire.fail(failure, self._headers(entry))
         finally:
-            for row in entry.close():
-                self._record(row)
+            self._write_down(entry)
 
     def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
         """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""
@@ -239,20 +239,28 @@ class Pipeline:
         await wire.start(200, headers)
         entry.first_byte()
         await wire.end(body)
+        self._write_down(entry)
         if shelf.key is not None and storable(body, 200):
             await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
 
     async def _relay_stream(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
-        """Relays a stream chunk by chunk; what the caller did not ask for (usage) is taken out on the way."""
+        """Relays a stream chunk by chunk; what the caller did not ask for (usage) is taken out on the way.
+
+        The caller's answer ends with `[DONE]`. What the upstream does after that is read aside, since a connection
+        can only be used again once its response has ended.
+        """
         collects = shelf.key is not None or entry.keeps_text
         tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
         entry.began(200)
         await wire.start(200, [*self._headers(entry), *_passed_on(served)])
+        chunks = served.answer.chunks()
         try:
-            async for chunk in served.answer.chunks():
+            async for chunk in chunks:
                 if out := tap.feed(chunk):
                     entry.first_byte()
                     await wire.write(out)
+                if tap.saw_done:
+                    break
             await wire.end(tap.finish())
         except UpstreamError as error:
             entry.failed(error)
@@ -265,17 +273,26 @@ class Pipeline:
                 entry.keep_text(request.body.text, collected.decode("utf-8", "replace") if collected else None)
         if tap.error is not None and entry.row.outcome == "ok":
             entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
+        self._write_down(entry)
         if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
             body = await _assembled(tap.collected)
             if body is not None and storable(body, 200):
                 await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
+        with suppress(UpstreamError):
+            async for _after_done in chunks:
+                pass
+
+    def _write_down(self, entry: Entry) -> None:
+        """Hands the rows over: as soon as the caller has the whole answer, for feedback may come at once."""
+        for row in entry.close():
+            self._record(row)
 
     def _headers(self, entry: Entry) -> Headers:
         """The `x-signalbox-*` headers that say who answered and why, as far as that is known."""
         row = entry.row
         headers = [
             (b"x-signalbox-cache", row.cache.encode()),
-            (b"x-signalbox-overhead-ms", b"%.3f" % (row.overhead_ms or entry.overhead_ms())),
+            (b"x-signalbox-overhead-ms", b"%.3f" % row.overhead_ms),
         ]
         if row.policy:
             headers.append((b"x-signalbox-policy", _header(row.policy)))

@@ -35,7 +35,10 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """Members we read or pass prices on; null counts as absent. All else is the upstream's to judge."""
 
-_POSITIVE = ("max_tokens", "max_completion_tokens", "n")
+_COUNTS = ("max_tokens", "max_completion_tokens", "n")
+_MOST = 1_000_000_000
+"""No budget is larger; JSON's numbers have no end, those that prices and conditions reckon with do."""
+
 _ROLES = ("assistant", "developer", "function", "system", "tool", "user")
 
 
@@ -98,6 +101,7 @@ class AsgiWire:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def end(self, chunk: bytes = b"") -> None:
+        self.close()  # whoever has the whole answer does not break it off by hanging up
         await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
 
     async def fail(self, error: RequestError, headers: Headers) -> None:
@@ -170,9 +174,9 @@ def chat_request(request_id: str, raw: bytes, headers: Mapping[str, str]) -> Cha
         value = values.get(name)
         if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
             raise BadRequest(f"`{name}` must be {expected}.", param=name)
-    for name in _POSITIVE:
-        if values.get(name) is not None and values[name] < 1:
-            raise BadRequest(f"`{name}` must be at least 1.", param=name)
+    for name in _COUNTS:
+        if values.get(name) is not None and not 1 <= values[name] <= _MOST:
+            raise BadRequest(f"`{name}` must be from 1 to {_MOST:,}.", param=name)
     stream = values.get("stream") is True
     if values.get("stream_options") is not None and not stream:
         raise BadRequest("`stream_options` is only allowed with `stream: true`.", param="stream_options")

@@ -5,14 +5,13 @@ Machines that may not enter get the error; browsers that ask for a page are show
 
 from __future__ import annotations
 
-import os
-import time
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.access.admin import AdminDoor
 from router.api.errors import error_bytes, error_headers
+from router.entry import new_request_id
 from router.errors import BadRequest, NotAuthenticated, RequestError
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
@@ -57,11 +56,6 @@ class Edge:
         if path == "/v1" or path in _OPEN_PATHS or path.startswith(("/v1/", _OPEN_PREFIX)):
             return None
         return self._door.refusal(scope)
-
-
-def new_request_id() -> str:
-    """`req_`, 48 bits of time in milliseconds, 80 random bits: sorts by time, cannot be guessed (as UUIDv7 does)."""
-    return f"req_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 async def send_error(error: RequestError, send: Send) -> None:

@@ -1,0 +1,84 @@
+"""How answers end: every ending is one row that tells the truth, whoever closes first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from router.upstream.standin import Fault, Reply
+from tests.gateway.conftest import House
+from tests.running import chat_body
+
+
+async def test_a_long_stream_is_stored_and_its_row_says_ok(house: House) -> None:
+    house.small.script.append(Reply("many words " * 40_000, pieces=50))
+    first = await house.gateway.chat("hi", stream=True)
+    assert first.text.endswith("data: [DONE]\n\n")
+    [row] = await house.gateway.rows(1)
+    assert row["outcome"] == "ok"
+    again = await house.gateway.chat("hi")
+    assert again.headers["x-signalbox-cache"] == "hit"
+    assert len(again.content) > 400_000
+
+
+async def test_a_caller_who_hangs_up_at_done_has_had_the_whole_answer(house: House) -> None:
+    house.small.script.append(Reply("all of it", fault=Fault("linger")))
+    async with (
+        httpx.AsyncClient(base_url=house.gateway.url) as client,
+        client.stream("POST", "/v1/chat/completions", json=chat_body("hi", stream=True)) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line == "data: [DONE]":
+                break
+    [row] = await house.gateway.rows(1)
+    assert row["outcome"] == "ok"
+    assert (await house.gateway.chat("hi")).headers["x-signalbox-cache"] == "hit"
+
+
+async def test_feedback_is_taken_as_soon_as_done_was_read(house: House) -> None:
+    house.small.script.append(Reply("all of it", fault=Fault("linger")))
+    async with (
+        httpx.AsyncClient(base_url=house.gateway.url) as client,
+        client.stream("POST", "/v1/chat/completions", json=chat_body("hi", stream=True)) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line == "data: [DONE]":
+                break
+        opinion = {"request_id": answer.headers["x-request-id"], "thumb": "up"}
+        assert (await house.gateway.post("/v1/feedback", opinion)).status_code == 202
+        told = await house.gateway.get(f"/v1/decisions/{opinion['request_id']}")
+    assert [label["score"] for label in told["outcome"]["labels"]] == [1.0]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_caller_who_leaves_before_the_first_byte_lets_the_upstream_go_and_is_counted(
+    house: House, stream: bool
+) -> None:
+    house.small.script.append(Reply("never heard", latency_seconds=30))
+    asking = asyncio.create_task(house.gateway.chat("hi", stream=stream))
+    received = await house.small.received(1)
+    asking.cancel()
+    await asyncio.wait_for(received.left.wait(), 2)
+    [row] = await house.gateway.rows(1)
+    assert (row["outcome"], row["status"], row["model"]) == ("client_closed", 499, "small")
+    assert row["cost_usd"] > 0
+    told = await house.gateway.get(f"/v1/decisions/{row['request_id']}")
+    assert told["outcome"]["tokens"]["estimated"]
+
+
+async def test_every_attempt_is_a_row_and_every_request_is_one(house: House) -> None:
+    house.small.script.extend([Fault("status", status=503), Fault("malformed"), Fault("close_before")])
+    house.large.script.extend([Reply("helps"), Fault("html")])
+    for number in range(4):
+        await house.gateway.chat(f"hi {number}")
+    rows = await house.gateway.rows(4)
+    told = [await house.gateway.get(f"/v1/decisions/{row['request_id']}") for row in rows]
+    calls = len(house.small.journal) + len(house.large.journal)
+    assert sum(row["attempts"] for row in rows) == calls
+    failed = [attempt for one in told for attempt in one["outcome"]["attempts"]]
+    assert len(failed) == 4
+    assert all(attempt["cost_usd"] == 0 and attempt["outcome"] == "upstream_error" for attempt in failed)
+    assert json.dumps(told)  # plain values throughout
