@@ -50,14 +50,20 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_unforeseen(request: Request, _error: Exception) -> Response:
-    return await _answer_error(request, InternalError("The gateway failed; its log has the reason."))
+    """Outside of everything else, the edge included: so the request's id is put on here."""
+    response = await _answer_error(request, InternalError("The gateway failed; its log has the reason."))
+    response.headers["x-request-id"] = request.scope.get("request_id", "")
+    return response
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405 in OpenAI's shape."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return await _answer_error(request, MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}."))
+        refusal = MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}.")
+        response = await _answer_error(request, refusal)
+        response.headers.update(error.headers or {})
+        return response
     return await _answer_error(request, NotFound(f"There is nothing at {request.url.path}."))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from router.app import create_app
+from router.settings import Settings
 from router.upstream.standin import StandIn
 from tests.gateway.conftest import House
 from tests.running import POLICY, chat_body, running
@@ -43,6 +45,7 @@ HI = [{"role": "user", "content": "hi"}]
         ({"model": "auto", "messages": HI, "stream": "yes"}, 400, "invalid_request", "stream"),
         ({"model": "auto", "messages": HI, "max_tokens": 0}, 400, "invalid_request", "max_tokens"),
         ({"model": "auto", "messages": HI, "max_tokens": 1.5}, 400, "invalid_request", "max_tokens"),
+        ({"model": "auto", "messages": HI, "max_tokens": 10**400}, 400, "invalid_request", "max_tokens"),
         ({"model": "auto", "messages": HI, "n": True}, 400, "invalid_request", "n"),
         ({"model": "auto", "messages": HI, "tools": {}}, 400, "invalid_request", "tools"),
         ({"model": "auto", "messages": HI, "response_format": "json"}, 400, "invalid_request", "response_format"),
@@ -187,3 +190,33 @@ async def state(house: House, wanted: str) -> bool:
             return False
         await asyncio.sleep(0.1)
     return True
+
+
+async def test_an_id_that_is_none_of_ours_is_not_looked_for(house: House) -> None:
+    for odd in ("%00", "x" * 3000, "req_%F0%9F%90%8D"):
+        async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+            assert (await client.get(f"/v1/decisions/{odd}")).status_code == 404
+    assert (await house.gateway.post("/v1/feedback", {"request_id": "\0", "thumb": "up"})).status_code == 404
+
+
+async def test_a_405_names_the_methods_that_are_allowed(house: House) -> None:
+    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+        answer = await client.delete("/v1/chat/completions")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_even_an_unforeseen_failure_has_a_request_id_and_openais_shape(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise RuntimeError("unforeseen")
+
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.format(small="http://127.0.0.1:1", large="http://127.0.0.1:1"))
+    app = create_app(Settings(policy=policy, data_dir=tmp_path))
+    app.get("/v1/broken")(broken)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.get("/v1/broken")
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert "unforeseen" not in answer.text
