@@ -16,6 +16,7 @@ from router.demo import questions
 
 ROOT = Path(__file__).resolve().parent.parent
 HELD_OUT = ROOT / "tests/data/chat_heldout.jsonl"
+FRESH = ROOT / "tests/data/chat_fresh.jsonl"
 SEED = ROOT / "classifiers/training/seed"
 LEVELS = ("trivial", "easy", "hard", "expert")
 
@@ -53,9 +54,9 @@ def near(left: list[str], right: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def held_out() -> list[dict]:
-    return [json.loads(line) for line in HELD_OUT.read_text(encoding="utf-8").splitlines()]
+@pytest.fixture(scope="module", params=[HELD_OUT, FRESH], ids=["tuned_on", "fresh"])
+def held_out(request: pytest.FixtureRequest) -> list[dict]:
+    return [json.loads(line) for line in request.param.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,14 @@ def test_no_demo_question_is_a_near_duplicate_of_a_training_prompt(seed):
 
 def test_no_demo_question_is_a_near_duplicate_of_a_held_out_prompt(held_out):
     assert near([q.text for q in questions.load()], [whole(row) for row in held_out]) == []
+
+
+def test_no_fresh_prompt_is_a_near_duplicate_of_one_in_the_set_the_judge_was_tuned_on():
+    fresh, tuned_on = (
+        [whole(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        for file in (FRESH, HELD_OUT)
+    )
+    assert near(fresh, tuned_on) == []
 
 
 def test_the_held_out_set_is_large_distinct_and_balanced(held_out):
