@@ -47,6 +47,7 @@ class Answer:
     choices: `choices` of each chunk. usage: none where the stream ends before it. beside: more members of each chunk.
     line: how one event is written, given its JSON. before, after: raw bytes around the events. cut: into pieces of how
     many bytes the stream is split on the wire (none: one event a piece). write: how JSON becomes text.
+    lingers: seconds from the last piece of a stream to the end of the response.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Answer:
     after: str = "data: [DONE]\n\n"
     cut: int | None = None
     write: Callable[[Any], str] = compact
+    lingers: float = 0
 
     def stream(self, *, usage: bool) -> list[bytes]:
         """The pieces of the stream, in order. usage: whether `stream_options.include_usage` was asked for."""

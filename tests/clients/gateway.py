@@ -15,7 +15,7 @@ import httpx
 
 MODEL = "the-upstreams-own-name"
 KEY = "the-upstreams-own-key"
-ROUTE, KEPT = "auto", "kept"
+ROUTE, KEPT = "relayed-always", "relayed-and-kept"
 """Routes without and with a cache."""
 
 _POLICY = f"""

@@ -78,12 +78,14 @@ class Replay:
             assert answer.plain is not None, f"{answer.name} is only a stream"
             return await _send(writer, answer.status, "application/json", [answer.plain])
         usage = (asked.get("stream_options") or {}).get("include_usage") is True
-        await _send(writer, 200, "text/event-stream; charset=utf-8", answer.stream(usage=usage), chunked=True)
+        await _send(writer, 200, "text/event-stream; charset=utf-8", answer.stream(usage=usage), answer.lingers)
 
 
 async def _send(
-    writer: asyncio.StreamWriter, status: int, content_type: str, pieces: list[bytes], *, chunked: bool = False
+    writer: asyncio.StreamWriter, status: int, content_type: str, pieces: list[bytes], lingers: float | None = None
 ) -> None:
+    """lingers: none for a body of known length."""
+    chunked = lingers is not None
     framing = "transfer-encoding: chunked" if chunked else f"content-length: {sum(map(len, pieces))}"
     writer.write(f"HTTP/1.1 {status} Replayed\r\ncontent-type: {content_type}\r\n{framing}\r\n\r\n".encode())
     for number, piece in enumerate(pieces):
@@ -91,6 +93,7 @@ async def _send(
         await writer.drain()
         if number % (1 + len(pieces) // _MANY_PIECES) == 0:
             await asyncio.sleep(_PAUSE_SECONDS)
-    if chunked:
+    if lingers is not None:
+        await asyncio.sleep(lingers)
         writer.write(b"0\r\n\r\n")
     await writer.drain()

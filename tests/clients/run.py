@@ -44,6 +44,11 @@ _CANNOT = {
     ("instructor", "parallel-tools/stream-usage"): "it reads one tool call of a stream",
 }
 """What a client cannot read even directly; all else it has to, so that equal failures do not pass for fidelity."""
+_OTHERWISE_CUT = {
+    ("openai_node", "reasoning/stream"): "it keeps the last piece of a field that it does not know",
+    ("openai_node", "reasoning/stream-usage"): "it keeps the last piece of a field that it does not know",
+}
+"""What a client makes of a stream's pieces one by one: a stored answer comes in other pieces than the first time."""
 _CLIENT_SECONDS = 300
 
 
@@ -65,17 +70,17 @@ class Findings:
         self.faults.setdefault(scenario, []).extend(f"{what}: {fault}" for fault in found)
 
 
-def tasks_for(modes: tuple[str, ...]) -> list[dict[str, str]]:
-    """What a client is given to do. The mode stands in the prompt, so that a cache keeps each apart."""
+def tasks_for(client: str) -> list[dict[str, str]]:
+    """What a client is given to do. Client and mode stand in the prompt, so that a cache keeps each apart."""
     return [
         {
             "id": f"{name}/{mode}",
-            "prompt": f"{ASKED_BY.format(name)} Asked: {mode}.",
+            "prompt": f"{ASKED_BY.format(name)} Asked by {client}: {mode}.",
             "kind": answer.kind,
             "mode": mode,
         }
         for name, answer in SCENARIOS.items()
-        for mode in modes
+        for mode in CLIENTS[client]
         if mode != "plain" or answer.plain is not None
         if mode == "plain" or answer.choices or answer.status != 200
     ]
@@ -98,13 +103,13 @@ async def run_client(environment: Environment, url: str, model: str, tasks: list
             process.kill()
     if process.returncode != 0:
         raise ClientFailed(f"{environment.name} broke: {err.decode()[-2000:]}")
-    told: dict[str, Any] = json.loads(out.decode().replace(url, "URL").replace(f'"{model}"', '"MODEL"'))
+    told: dict[str, Any] = json.loads(out.decode().replace(url, "URL").replace(model, "MODEL"))
     return told
 
 
 async def compare(environment: Environment, house: House) -> Findings:
     """One client, four times: directly, through a route, and twice through a route with a cache."""
-    findings, tasks = Findings(environment.name), tasks_for(CLIENTS[environment.name])
+    findings, tasks = Findings(environment.name), tasks_for(environment.name)
     near, through, kept = Wire(*house.replay), Wire(*house.gateway), Wire(*house.gateway)
     async with near.serve() as direct_url, through.serve() as through_url, kept.serve() as kept_url:
         direct, relayed = await asyncio.gather(
@@ -118,8 +123,9 @@ async def compare(environment: Environment, house: House) -> Findings:
         fails = name in _FAIL or (environment.name, about) in _CANNOT
         findings.judge(name, f"{about} direct", list(laws.faults_of_reading(direct[about], fails=fails)))
         findings.judge(name, about, list(laws.faults_of_results(direct[about], relayed[about])))
-        stored = (direct[about]["parsed"], again[about]["parsed"])
-        findings.judge(name, f"{about} from the cache", list(laws.faults_of_results(*stored)))
+        if (environment.name, about) not in _OTHERWISE_CUT:
+            stored = (direct[about]["parsed"], again[about]["parsed"])
+            findings.judge(name, f"{about} from the cache", list(laws.faults_of_results(*stored)))
     compare_bytes(findings, near.exchanges(), through.exchanges(), house.far)
     findings.hits = sum(seen.answer.headers.get("x-signalbox-cache") == "hit" for seen in kept.exchanges())
     if gateway.KEY.encode() in through.bytes_down() + kept.bytes_down():
@@ -130,12 +136,15 @@ async def compare(environment: Environment, house: House) -> Findings:
 def compare_bytes(findings: Findings, direct: list[Exchange], through: list[Exchange], far: Wire) -> None:
     """Every exchange of both ways by the laws, and that the client asked the same of both."""
     by_id = {seen.request.headers.get("x-request-id"): seen for seen in far.exchanges()}
+    leaves = {about.split("/")[0] for client, about in _CANNOT if client == findings.client}
     for seen in direct:
-        findings.judge(*_named(seen, "direct"), list(laws.faults_of_answer(seen, SCENARIOS)))
+        left = named_in(seen.request.body) in leaves
+        findings.judge(*_named(seen, "direct"), list(laws.faults_of_answer(seen, SCENARIOS, left=left)))
     for seen in through:
+        left = named_in(seen.request.body) in leaves
         behind = by_id.get(seen.answer.headers.get("x-request-id"))
         relay = laws.faults_of_relay(seen, behind, model=gateway.MODEL, key=gateway.KEY)
-        findings.judge(*_named(seen, "bytes"), [*laws.faults_of_answer(seen, SCENARIOS), *relay])
+        findings.judge(*_named(seen, "bytes"), [*laws.faults_of_answer(seen, SCENARIOS, left=left), *relay])
     asked = [Counter(seen.request.body for seen in exchanges) for exchanges in (direct, through)]
     for body in (asked[0] - asked[1]) + (asked[1] - asked[0]):
         findings.judge(named_in(body) or "?", "bytes", [f"asked once only: {body[:200]!r}"])

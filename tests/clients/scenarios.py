@@ -49,6 +49,11 @@ def _odd_fragment(index: int, arguments: str, **named: str) -> dict[str, object]
     return {**piece, **_ODD, "function": {**piece["function"], **_ODD}}
 
 
+def _commented(event: str) -> str:
+    """Comments within, between and around events; none with the usage, as they would stay where it is taken out."""
+    return f"data: {event}\n\n" if '"usage":{' in event else f": beat\ndata: {event}\n:\n\n: beat\n\n"
+
+
 def _said(token: str) -> dict[str, object]:
     """The log probability of one token."""
     one = {"token": token, "logprob": -0.1053605, "bytes": list(token.encode())}
@@ -183,7 +188,7 @@ SCENARIOS = {
             plain=raw(completion(choice({"content": "".join(_WORDS)}))),
             choices=spoken(_WORDS),
             before=": PROCESSING\n\n: still at it\n\n\n",
-            line=lambda event: f": beat\ndata: {event}\n:\n\n: beat\n\n",
+            line=_commented,
         ),
         Answer(
             name="event-fields",
@@ -237,6 +242,11 @@ SCENARIOS = {
             name="no-done",
             choices=spoken(_WORDS),
             after="",
+        ),
+        Answer(
+            name="late-end",
+            choices=spoken(_WORDS),
+            lingers=0.3,
         ),
         Answer(
             name="fails-midway",

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import httptools
 
@@ -52,10 +53,11 @@ class Wire:
             await asyncio.gather(*self._open, return_exceptions=True)
 
     def exchanges(self) -> list[Exchange]:
-        """All exchanges so far, in the order in which connections were opened."""
+        """All exchanges so far, in the order in which connections were opened; one without an answer has an empty one."""
         found: list[Exchange] = []
         for up, down in self._connections:
-            found += map(Exchange, read_requests(bytes(up)), read_answers(bytes(down)))
+            both = zip_longest(read_requests(bytes(up)), read_answers(bytes(down)), fillvalue=Message())
+            found += [Exchange(request, answer) for request, answer in both]
         return found
 
     def bytes_up(self) -> bytes:

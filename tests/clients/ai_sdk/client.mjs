@@ -47,6 +47,8 @@ await tell(async (task) => {
   const result = streamText({ ...asked, includeRawChunks: true, onError: () => {} });
   const pieces = [];
   for await (const part of result.fullStream) pieces.push(told(part));
+  const failed = pieces.find((part) => part.type === "error");
+  if (failed) return { parsed: failed.error.raised ? failed.error : { raised: "part", says: failed.error }, pieces };
   const object = task.kind === "schema" ? told(await result.output) : undefined;
   return { parsed: { ...(await parsed(result)), object }, pieces };
 });

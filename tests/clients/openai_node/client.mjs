@@ -19,5 +19,6 @@ await tell(async (task) => {
   if (task.counts) asked.stream_options = { include_usage: true };
   const pieces = [];
   for await (const chunk of await completions.create({ ...asked, stream: true })) pieces.push(chunk);
-  return { parsed: await completions.stream(asked).finalChatCompletion(), pieces };
+  const { obfuscation, ...parsed } = await completions.stream(asked).finalChatCompletion(); // random filler
+  return { parsed, pieces };
 });
