@@ -93,7 +93,7 @@ class Gateway:
     def readiness(self) -> dict[str, Any]:
         """What `/readyz` answers."""
         redis, database = self.cache.state if self.cache.shared else "off", self.recorder.state
-        well = redis != "degraded" and database == "ok" and self.policy.error is None
+        well = redis != "degraded" and database == "ok" and self.policy.error is None and self.judge.well
         status = self.phase if self.phase != "serving" else "ok" if well else "degraded"
         return {
             "status": status,

@@ -1,4 +1,7 @@
-"""Asks the classifier, and stands in for it when it fails: a judge in trouble answers "unsure", never an error."""
+"""Asks the classifier, and stands in for it when it fails: a judge in trouble answers "unsure", never an error.
+
+What a policy makes of an assessment is `router.policy.decide`'s; what it makes of none stands here.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from classifiers.contract import AskText, Assessment, Classifier, ModelCard
+from router.domain import Ask, ModelSpec, Verdict
+from router.errors import ContextTooLong, PolicyRefusal
+from router.policy.compiled import Facts, Policy, Route
+from router.policy.decide import decide
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +38,8 @@ class Judge:
         on_failure: Callable[[], object] = lambda: None,
     ):
         self.classifier = classifier
+        self.well = True
+        """Whether it can be relied on: False from a failure, or a rest for slowness, to the next sound assessment."""
         self._on_failure = on_failure
         self._clock = clock
         self._in_a_row = 0
@@ -51,23 +61,25 @@ class Judge:
             sound = _is_sound(assessment)
         except Exception:
             log.exception("classifier %s failed", classifier.name)
+            self.well = False
             self._failed()
             return None
         if not sound:
             log.error("classifier %s answered with a number that is not finite", classifier.name)
+            self.well = False
             self._failed()
             return None
         if self._clock() - started > SLOW_SECONDS:
             self._failed()
         else:
-            self._in_a_row = 0
+            self.well, self._in_a_row = True, 0
         return assessment
 
     def _failed(self) -> None:
         self._on_failure()
         self._in_a_row += 1
         if self._in_a_row >= TRIES_BEFORE_REST:
-            self._in_a_row = 0
+            self.well, self._in_a_row = False, 0
             self._rests_until = self._clock() + REST_SECONDS
             log.warning("classifier %s rests for %.0f s", self.classifier.name, REST_SECONDS)
 
@@ -75,6 +87,27 @@ class Judge:
 def unsure(models: Sequence[ModelCard]) -> Assessment:
     """What is assumed where nobody judged: everything is as likely as not, and nothing supports it."""
     return Assessment(0.5, {model.name: 0.5 for model in models}, 0.0, 0.0, "unknown", "und", "unsure")
+
+
+def judge_and_decide(
+    judge: Judge, policy: Policy, target: Route | ModelSpec, ask: Ask, facts: Facts
+) -> tuple[Assessment, Verdict]:
+    """Judge, then policy. Raises what `decide` raises.
+
+    Where nobody could judge, rules are passed over and the default serves: rule `degraded`. Only where the default
+    may not serve (a private ask, say) are the rules asked after all, with figures that say nothing.
+    """
+    assessment = judge.assess(ask.text, policy.cards)
+    if assessment is not None:
+        return assessment, decide(policy, target, ask, assessment, facts)
+    assessment = unsure(policy.cards)
+    if not isinstance(target, Route):
+        return assessment, decide(policy, target, ask, assessment, facts)
+    try:
+        verdict = decide(policy, replace(target, rules=()), ask, assessment, facts)
+    except (PolicyRefusal, ContextTooLong):
+        verdict = decide(policy, target, ask, assessment, facts)
+    return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
 
 
 def _is_sound(assessment: Assessment) -> bool:

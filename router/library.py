@@ -13,9 +13,9 @@ from classifiers.learned import LearnedClassifier
 from router.ask import read_ask
 from router.domain import Ask, Decision, ModelSpec, Verdict
 from router.errors import BadRequest
-from router.judge import Judge, unsure
+from router.judge import Judge, judge_and_decide
 from router.policy.compiled import Facts, Policy, Route
-from router.policy.decide import decide, resolve
+from router.policy.decide import resolve
 from router.policy.explain import explanation
 from router.policy.load import load_policy
 
@@ -59,6 +59,5 @@ class Router:
         target: Route | ModelSpec = resolve(self.policy, model)
         ask = read_ask({"model": model, "messages": turns, **request}, self.policy.scanner)
         facts = Facts(metadata=request.get("metadata") or {}, at=datetime.now(UTC))
-        assessment = self._judge.assess(ask.text, self.policy.cards) or unsure(self.policy.cards)
-        route = target.name if isinstance(target, Route) else None
-        return route, ask, assessment, decide(self.policy, target, ask, assessment, facts)
+        assessment, verdict = judge_and_decide(self._judge, self.policy, target, ask, facts)
+        return target.name if isinstance(target, Route) else None, ask, assessment, verdict

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -23,10 +23,10 @@ from router.cache.shelf import Shelf, shelf_for, stored
 from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
 from router.errors import InternalError, NothingHealthy, RequestError, UpstreamBroken, UpstreamError
-from router.judge import Judge, unsure
+from router.judge import Judge, judge_and_decide
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
-from router.policy.decide import decide, resolve
+from router.policy.decide import resolve
 from router.policy.explain import explanation
 from router.upstream.health import Health
 from router.upstream.sse import StreamTap, error_event, read_plain
@@ -174,8 +174,6 @@ class Pipeline:
     def _decide(
         self, policy: Policy, target: Route | ModelSpec, ask: Ask, request: ChatRequest, caller: Caller
     ) -> tuple[Assessment, Verdict]:
-        """Judge, then policy. Where nobody could judge, rules are passed over and the default serves."""
-        assessment = self._judge.assess(ask.text, policy.cards)
         facts = Facts(
             tenant=caller.tenant,
             key_tags=caller.tags,
@@ -185,13 +183,7 @@ class Pipeline:
             unhealthy=self._health.unavailable(),
         )
         try:
-            if assessment is not None:
-                return assessment, decide(policy, target, ask, assessment, facts)
-            assessment = unsure(policy.cards)
-            if isinstance(target, Route):
-                target = replace(target, rules=())
-            verdict = decide(policy, target, ask, assessment, facts)
-            return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
+            return judge_and_decide(self._judge, policy, target, ask, facts)
         except NothingHealthy as refusal:
             refusal.retry_after = self._health.retry_after()
             raise
