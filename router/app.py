@@ -94,7 +94,7 @@ def assemble(settings: Settings) -> Gateway:
     telemetry.condition_errors.set_function(lambda: policy.current.condition_errors)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
-    uptake = Uptake(Registry(store), judge, settings.data_dir / "artefacts")
+    uptake = Uptake(Registry(store), judge)
 
     retention = Retention(store, settings.retention_days, settings.features_days)
 

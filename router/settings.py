@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None, description="`redis://`, `rediss://` or `redis+cluster://`; default none: state stays in the process."
     )
-    data_dir: Path = Field(Path(".signalbox"), description="Where SQLite and fetched artefacts live.")
+    data_dir: Path = Field(Path(".signalbox"), description="Where SQLite and a policy that was built live.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     policy: Path | None = Field(None, description="Policy file; without it one is built from what is found.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from classifiers.contract import AskText, Classifier, ModelCard
 from classifiers.errors import ArtefactError
 from classifiers.heuristic import HeuristicClassifier
 from classifiers.learned import LearnedClassifier
-from router.errors import SettingsError
+from router.errors import NotFound, SettingsError, StoreAway, StoreError
 from router.judge import Judge
 from router.settings import Settings
 
@@ -28,7 +29,9 @@ class Registry(Protocol):
 
     async def current(self) -> str | None: ...
 
-    async def fetch(self, sha256: str) -> bytes: ...
+    async def fetch(self, sha256: str) -> bytes:
+        """Raises NotFound; StoreError for damaged bytes, StoreAway while they cannot be read."""
+        ...
 
 
 def first_classifier(settings: Settings) -> Classifier:
@@ -49,10 +52,9 @@ class Uptake:
     A damaged or foreign artefact is refused once, with a log line, and what judged before goes on judging.
     """
 
-    def __init__(self, registry: Registry, judge: Judge, folder: Path):
+    def __init__(self, registry: Registry, judge: Judge):
         self._registry = registry
         self._judge = judge
-        self._folder = folder
         self._shipped = judge.classifier
         self._seen: str | None = None
 
@@ -65,26 +67,25 @@ class Uptake:
             self._judge.classifier, self._seen = self._shipped, None
             log.info("the judge is the shipped one again: %s", self._shipped.name)
             return
-        packed = await self._registry.fetch(current)
-        self._seen = current
         try:
-            classifier = load_packed(packed, self._folder / current[:16])
-        except ArtefactError as error:
+            packed = await self._registry.fetch(current)
+            classifier = await asyncio.to_thread(load_packed, packed)
+        except StoreAway:
+            raise
+        except (ArtefactError, StoreError, NotFound) as error:
+            self._seen = current
             log.error("artefact %s is not taken up, %s judges on: %s", current[:12], self._judge.classifier.name, error)
             return
-        self._judge.classifier = classifier
+        self._judge.classifier, self._seen = classifier, current
         log.info("the judge is now %s (artefact %s)", classifier.name, current[:12])
 
 
-def load_packed(packed: bytes, folder: Path) -> LearnedClassifier:
-    """Unpacks, verifies and tries an artefact. Raises ArtefactError; a folder that failed is not left behind."""
-    try:
-        classifier = LearnedClassifier(unpack(packed, folder))
-        for ask in _CANNED_ASKS:
-            assessment = classifier.assess(ask, _CANNED_MODELS)
-            if not all(math.isfinite(value) for value in (assessment.complexity, assessment.gain, assessment.support)):
-                raise ArtefactError("damaged", "it judges a canned ask with a number that is not finite")
-    except ArtefactError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+def load_packed(packed: bytes) -> LearnedClassifier:
+    """Unpacks, verifies and tries an artefact. Raises ArtefactError. Nothing of it stays on disk."""
+    with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
+        classifier = LearnedClassifier(unpack(packed, Path(scratch)))
+    for ask in _CANNED_ASKS:
+        assessment = classifier.assess(ask, _CANNED_MODELS)
+        if not all(math.isfinite(value) for value in (assessment.complexity, assessment.gain, assessment.support)):
+            raise ArtefactError("damaged", "it judges a canned ask with a number that is not finite")
     return classifier
