@@ -127,6 +127,7 @@ async def compare(environment: Environment, house: House) -> Findings:
             stored = (direct[about]["parsed"], again[about]["parsed"])
             findings.judge(name, f"{about} from the cache", list(laws.faults_of_results(*stored)))
     compare_bytes(findings, near.exchanges(), through.exchanges(), house.far)
+    await compare_ledger(findings, [*through.exchanges(), *kept.exchanges()], house.gateway)
     findings.hits = sum(seen.answer.headers.get("x-signalbox-cache") == "hit" for seen in kept.exchanges())
     if gateway.KEY.encode() in through.bytes_down() + kept.bytes_down():
         findings.judge("words", "bytes", ["the upstream's key came back"])
@@ -148,6 +149,18 @@ def compare_bytes(findings: Findings, direct: list[Exchange], through: list[Exch
     asked = [Counter(seen.request.body for seen in exchanges) for exchanges in (direct, through)]
     for body in (asked[0] - asked[1]) + (asked[1] - asked[0]):
         findings.judge(named_in(body) or "?", "bytes", [f"asked once only: {body[:200]!r}"])
+
+
+async def compare_ledger(findings: Findings, through: list[Exchange], address: tuple[str, int]) -> None:
+    """Every request has one row, which calls it what it was. Callers who hang up in the middle may be seen leaving."""
+    leaves = {about.split("/")[0] for client, about in _CANNOT if client == findings.client}
+    rows = await gateway.outcomes("http://{}:{}".format(*address))
+    for seen in through:
+        name = named_in(seen.request.body) or "?"
+        expected = {"refused-request": "caller_error", "fails-midway": "upstream_error"}.get(name, "ok")
+        got = rows.get(seen.answer.headers.get("x-request-id", ""), "no row")
+        fine = got == expected or (name in leaves and got == "client_closed")
+        findings.judge(name, f"{name} ledger", [] if fine else [f"{got} instead of {expected}"])
 
 
 def _named(seen: Exchange, what: str) -> tuple[str, str]:

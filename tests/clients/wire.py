@@ -53,7 +53,7 @@ class Wire:
             await asyncio.gather(*self._open, return_exceptions=True)
 
     def exchanges(self) -> list[Exchange]:
-        """All exchanges so far, in the order in which connections were opened; one without an answer has an empty one."""
+        """All exchanges so far, connection by connection; what was never answered has an empty answer."""
         found: list[Exchange] = []
         for up, down in self._connections:
             both = zip_longest(read_requests(bytes(up)), read_answers(bytes(down)), fillvalue=Message())
