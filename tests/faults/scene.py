@@ -118,11 +118,11 @@ async def scene(folder: Path, policy: str, *models: Model, pools: int = 0, **set
     async with running(folder, policy, **settings) as gateway:
         url = gateway.gateway.settings.store_url
         await gateway.get("/readyz")
-        loop = gateway.gateway._tasks[0].get_loop()
-        await until(lambda: len(asyncio.all_tasks(loop)) <= 3 + len(gateway.gateway._tasks), "a quiet start")
         # The server, its lifespan, the recorder and the watches. A cache on Redis may write and mend.
-        shared = 2 if gateway.gateway.cache.shared else 0
-        built = Scene(gateway, models, url, tasks=len(asyncio.all_tasks(loop)) + shared, sockets=sockets(), pools=pools)
+        quiet = 3 + len(gateway.gateway._tasks) + (2 if gateway.gateway.cache.shared else 0)
+        loop = gateway.gateway._tasks[0].get_loop()
+        await until(lambda: len(asyncio.all_tasks(loop)) <= quiet, "a quiet start")
+        built = Scene(gateway, models, url, tasks=quiet, sockets=sockets(), pools=pools)
         yield built
         await built.add_up()
     left: Callable[[], Counter[str]] = lambda: files() - before  # noqa: E731
