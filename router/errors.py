@@ -16,7 +16,9 @@ SignalboxError
     │   ├── NotFound           404  not_found
     │   ├── ModelNotFound      404  model_not_found
     │   ├── MethodNotAllowed   405  method_not_allowed
+    │   ├── RequestTooSlow     408  request_timeout
     │   ├── BodyTooLarge       413  body_too_large
+    │   ├── HeadTooLarge       431  head_too_large
     │   └── RateLimited        429  rate_limit_exceeded
     ├── PolicyRefusal (policy)
     │   ├── NoEligibleModel    400  no_eligible_model
@@ -147,6 +149,18 @@ class BodyTooLarge(CallerError):
     """More than the 10 MB that a request body may have."""
 
     status, default_code = 413, "body_too_large"
+
+
+class RequestTooSlow(CallerError):
+    """The request did not come in whole within the time that the wire allows."""
+
+    status, default_code = 408, "request_timeout"
+
+
+class HeadTooLarge(CallerError):
+    """More, or more bytes of, headers than a request may have."""
+
+    status, default_code = 431, "head_too_large"
 
 
 class RateLimited(CallerError):

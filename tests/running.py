@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from router.api.connection import BoundedConnection
 from router.app import create_app
 from router.gateway import Gateway
 from router.settings import Settings
@@ -76,13 +77,22 @@ def chat_body(text: str, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(folder: Path, policy: str, **settings: Any) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, policy: str, *, connection: type[BoundedConnection] = BoundedConnection, **settings: Any
+) -> AsyncIterator[Running]:
     """Serves `policy` until the block ends; the data lies in `folder`."""
     path = folder / "policy.yaml"
     path.write_text(policy)
     app = create_app(Settings(policy=path, data_dir=folder, grace_seconds=5, **settings))
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http="httptools", loop="uvloop", log_config=None, server_header=False
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=connection,
+        ws="none",
+        loop="uvloop",
+        log_config=None,
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -5,6 +5,7 @@ Machines that may not enter get the error; browsers that ask for a page are show
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,9 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 
 _OPEN_PREFIX = "/dashboard/assets/"
 """Style sheet and scripts, which the login page needs too; nothing in them is anybody's secret."""
+
+_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=-]*(?:\[[0-9A-Za-z:.%]+\])?(?::[0-9]*)?")
+"""RFC 3986 3.2.2 and 3.2.3, for what of it a door must not be led astray by."""
 
 _PAGES = ("/dashboard/", "/docs/")
 """What people open in a browser, and the front door."""
@@ -50,8 +54,14 @@ class Edge:
         await send_error(refusal, send_with_id)
 
     def _refusal(self, scope: Scope) -> RequestError | None:
-        if not any(name == b"host" and value for name, value in scope["headers"]):
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        keys = [name for name, _ in scope["headers"] if name == b"authorization"]
+        if not hosts or not hosts[0]:
             return BadRequest("The request has no Host header.", code="missing_host")
+        if len(hosts) > 1 or not _HOST.fullmatch(hosts[0]):
+            return BadRequest("The Host header must be there once, and name a host.", code="invalid_host")
+        if len(keys) > 1:
+            return NotAuthenticated("Authorization must be there once: of two keys, nobody could tell which is meant.")
         path: str = scope["path"]
         if path == "/v1" or path in _OPEN_PATHS or path.startswith(("/v1/", _OPEN_PREFIX)):
             return None

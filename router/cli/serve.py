@@ -82,6 +82,7 @@ async def _check_database(url: str) -> None:
 def _run(settings: Settings, workers: int) -> None:
     import uvicorn
 
+    from router.api.connection import BoundedConnection
     from router.telemetry import set_up_logging
 
     set_up_logging(settings.log_level)
@@ -89,7 +90,8 @@ def _run(settings: Settings, workers: int) -> None:
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": BoundedConnection,
+        "ws": "none",  # nothing here speaks it, and an upgrade would pass by the admin's door
         "log_config": None,
         "access_log": False,
         "server_header": False,

@@ -1,0 +1,154 @@
+"""One connection on the wire: uvicorn's, with bounds on how long and how large a request may be while it comes in.
+
+uvicorn over httptools waits for ever for the rest of a request and takes heads of any size; it adds trailers to the
+headers, loses the body of a request that offers an upgrade (as Java's client does), and answers what it cannot read
+in plain text, even into the middle of another answer. All that is mended here. What requests mean is left to others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from router.api.errors import error_bytes, error_headers
+from router.entry import new_request_id
+from router.errors import BadRequest, HeadTooLarge, RequestError, RequestTooSlow
+
+HEAD_BYTES = 64 * 1024
+HEADERS_MOST = 200
+
+_OF_UPGRADES = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """What `uvicorn.Config(http=...)` takes. Requests that come in one piece, as nearly all do, cost no timer."""
+
+    head_seconds = 10.0
+    body_seconds = 120.0
+    """For the whole body, from the end of the head on: 10 MB at no less than 0.7 Mbit/s."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._in_head = self._in_body = False
+        self._head_bytes = self._piece_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline_of_body = False
+        self._refusal: RequestError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._set_deadline(of_body=False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._piece_bytes = len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return self._pass_over_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            return self._refuse(self._refusal or BadRequest("This is not HTTP as it should be.", code="invalid_http"))
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                return self._refuse(_too_large())
+        if self._in_head or self._in_body:
+            if self._deadline is None or self._deadline_of_body is not self._in_body:
+                self._set_deadline(of_body=self._in_body)
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._clear_deadline()
+        elif self._deadline is None:  # empty lines between requests
+            self._set_deadline(of_body=False)
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else a trailer, which must not pass for a header (RFC 9110 6.5.1)
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        if len(self.headers) > HEADERS_MOST or (
+            self._head_bytes + self._piece_bytes > HEAD_BYTES
+            and sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > HEAD_BYTES
+        ):
+            self._refusal = _too_large()
+            raise ValueError
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+        elif self.parser.get_method() == b"CONNECT":
+            self._refusal = BadRequest("This is no proxy.", code="invalid_http")
+            raise ValueError
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            self._in_body = False
+            super().on_message_complete()
+
+    def _pass_over_upgrade(self, rest: bytes) -> None:
+        """Reads the request once more as one that offers nothing, and goes on with what follows (RFC 9110 7.8)."""
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name not in _OF_UPGRADES:
+                head += [name, b": ", value, b"\r\n"]
+        self._in_head = self._in_body = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answers with the error and closes, but never in the place or in the middle of another answer."""
+        self._clear_deadline()
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope:  # its head was well, its body is not
+            may_answer = not cycle.response_started and not self.pipeline
+        elif cycle is not None and not cycle.response_complete:  # an earlier request is still being answered
+            cycle.keep_alive = False
+            return self.flow.pause_reading()
+        else:
+            may_answer = True
+        if may_answer:
+            body = error_bytes(error)
+            headers = [
+                *error_headers(error),
+                (b"x-request-id", new_request_id().encode()),
+                (b"content-length", b"%d" % len(body)),
+                (b"connection", b"close"),
+            ]
+            status_line = b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())
+            lines = [status_line, *(name + b": " + value for name, value in headers)]
+            self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.close()
+
+    def _set_deadline(self, *, of_body: bool) -> None:
+        self._clear_deadline()
+        self._deadline_of_body = of_body
+        self._deadline = self.loop.call_later(self.body_seconds if of_body else self.head_seconds, self._run_out)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _run_out(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self._in_head or self._in_body:
+            self._refuse(RequestTooSlow("The request took too long to come in."))
+        else:
+            self.transport.close()
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"The request's head is larger than {HEAD_BYTES >> 10} KB or {HEADERS_MOST} headers.")
