@@ -43,16 +43,18 @@ def spaced(value: Any) -> str:
 class Answer:
     """One replayed answer.
 
-    kind: what the caller has to ask with. plain: the body of a call without `stream`; none: there is only a stream.
-    choices: `choices` of each chunk. usage: none where the stream ends before it. beside: more members of each chunk.
-    line: how one event is written, given its JSON. before, after: raw bytes around the events. cut: into pieces of how
-    many bytes the stream is split on the wire (none: one event a piece). write: how JSON becomes text.
-    lingers: seconds from the last piece of a stream to the end of the response.
+    kind: what the caller has to ask with. outcome: what the ledger has to call it; clients raise unless it is `ok`.
+    plain: the body of a call without `stream`; none: there is only a stream. choices: `choices` of each chunk.
+    usage: none where the stream ends before it. beside: more members of each chunk. line: how one event is written,
+    given its JSON. before, after: raw bytes around the events. cut: into pieces of how many bytes the stream is split
+    on the wire (none: one event a piece). write: how JSON becomes text. lingers: seconds from the last piece of a
+    stream to the end of the response.
     """
 
     name: str
     kind: Kind = "chat"
     status: int = 200
+    outcome: str = "ok"
     plain: bytes | None = None
     choices: Sequence[Sequence[Json]] = ()
     head: Json = field(default_factory=lambda: HEAD)

@@ -29,6 +29,11 @@ _HEADERS_UP = {
 }
 
 
+def is_stream(body: bytes) -> bool:
+    """Whether this request asks for a stream."""
+    return json.loads(body).get("stream") is True
+
+
 def asked_for_usage(body: bytes) -> bool:
     """Whether this request wants the usage of its stream."""
     return (json.loads(body).get("stream_options") or {}).get("include_usage") is True
@@ -38,7 +43,7 @@ def expected_request(body: bytes, model: str) -> bytes:
     """What of the caller's body has to arrive: another model, and for streams the usage asked for."""
     body, found = _MODEL.subn(rb'\g<1>"%b"' % model.encode(), body)
     assert found == 1, "a body with one member `model` was expected"
-    if not json.loads(body).get("stream") or asked_for_usage(body):
+    if not is_stream(body) or asked_for_usage(body):
         return body
     body, found = _OPTIONS.subn(rb'\g<1>{"include_usage":true}', body)
     return body if found else body.rstrip()[:-1].rstrip() + b',"stream_options":{"include_usage":true}}'
@@ -46,7 +51,7 @@ def expected_request(body: bytes, model: str) -> bytes:
 
 def expected_answer(answer: Answer, body: bytes) -> bytes:
     """What a caller who sent `body` has to receive, whoever it was sent to."""
-    if json.loads(body).get("stream") and answer.status == 200:
+    if is_stream(body) and answer.status == 200:
         return b"".join(answer.stream(usage=asked_for_usage(body)))
     assert answer.plain is not None
     return answer.plain
@@ -63,8 +68,8 @@ def faults_of_answer(seen: Exchange, answers: Mapping[str, Answer], *, left: boo
         yield f"answer bytes differ {_where(expected, got)}"
     if seen.answer.head != str(answer.status):
         yield f"status {seen.answer.head} instead of {answer.status}"
-    is_stream = json.loads(seen.request.body).get("stream") and answer.status == 200
-    content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
+    streams = is_stream(seen.request.body) and answer.status == 200
+    content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
     if seen.answer.headers.get("content-type") != content_type:
         yield f"content-type {seen.answer.headers.get('content-type')} instead of {content_type}"
 

@@ -250,6 +250,7 @@ SCENARIOS = {
         ),
         Answer(
             name="fails-midway",
+            outcome="upstream_error",
             choices=spoken(_WORDS)[:3],
             usage=None,
             after=f"data: {compact(_FELL)}\n\n",
@@ -257,6 +258,7 @@ SCENARIOS = {
         Answer(
             name="refused-request",
             status=400,
+            outcome="caller_error",
             plain=raw(
                 {
                     "error": {
