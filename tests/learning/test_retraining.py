@@ -1,0 +1,155 @@
+"""From a ledger to a promoted judge, through a real store: labels teach, noise does not, and the registry holds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifiers.artefact import load_default, unpack
+from classifiers.contract import AskText, ModelCard
+from classifiers.learned import LearnedClassifier
+from router.domain import Outcome, Usage
+from router.errors import NotFound
+from router.learning.retrain import Retraining, retrain
+from router.ledger.registry import Registry
+from router.ledger.store import SqlStore
+from router.ledger.window import read_window
+
+CURRENT = load_default()
+WANTS = "Say in a word what is;Explain to a child;Prove a theorem on;Write code for;Translate:;Compare".split(";")
+THEMES = "rain;prime numbers;sorting;a contract;the heart;tides;graph colouring;bread;inflation;compilers".split(";")
+ASKS = [AskText(f"{want} {theme}.") for want in WANTS for theme in THEMES]
+VECTORS = np.stack([CURRENT.featurise(ask) for ask in ASKS])
+BELIEVED = np.array([1 - LearnedClassifier(CURRENT).assess_features(vector, ()).complexity for vector in VECTORS])
+SMALL = ModelCard("local", "acme/tiny-3b", "small")
+
+
+@asynccontextmanager
+async def opened(file: Path) -> AsyncIterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{file}")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with opened(tmp_path / "ledger.sqlite3") as store:
+        yield store
+
+
+async def logged(
+    store: SqlStore, count: int, good: Callable[[int], float], *, seed: int = 0, private: bool = False
+) -> None:
+    """Labelled requests that the small model answered; `good` gives the chance that an ask was answered well."""
+    random = np.random.default_rng(seed)
+    now, rows, scores = time.time(), [], []
+    for number, index in enumerate(random.integers(0, len(VECTORS), count)):
+        row = Outcome(f"req_{seed}_{number:05}", now - count + number, "acme", "web", status=200)
+        row.model, row.decided_model, row.upstream_model, row.tier = SMALL.name, SMALL.name, SMALL.model, SMALL.tier
+        row.usage, row.cost_nano, row.probability, row.eligible = Usage(10, output=10), 1, 1.0, {SMALL.name: True}
+        if not private:
+            row.features, row.features_digest = VECTORS[index], CURRENT.featurise.digest
+        rows.append(row)
+        scores.append(float(random.random() < good(int(index))))
+    await store.write(rows)
+    for row, score in zip(rows, scores, strict=True):
+        await store.add_label(row.request_id, "acme", "web", "verifier", score)
+
+
+async def run(store: SqlStore, *, promote: bool = True) -> Retraining:
+    return await retrain(store, read_window("1d"), promote=promote, by="tests")
+
+
+def much_worse(index: int) -> float:
+    """A small model that is right less than half as often as the shipped judge believes."""
+    return float(np.clip(BELIEVED[index] * 0.45, 0.02, 0.98))
+
+
+async def test_enough_labels_make_a_candidate_with_an_interval_that_is_promoted(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    await logged(store, 300, much_worse)
+    done = await run(store)
+    assert (done.labelled, done.held_out, done.passed, done.promoted) == (300, 60, True, True)
+    assert done.comparison is not None
+    difference = done.comparison.difference
+    assert difference.value is not None and difference.value < 0
+    assert difference.low is not None and difference.high is not None
+    assert difference.low <= difference.value <= difference.high
+    registry = Registry(store)
+    assert await registry.current() == done.sha256
+    [kept] = await registry.list()
+    assert (kept.parent, kept.metrics["passed"], kept.current) == (None, True, True)
+    taught = LearnedClassifier(unpack(await registry.fetch(kept.sha256), tmp_path / "taught"))
+    ask = AskText("Compare two sorting algorithms and say when each is better.")
+    assert taught.assess(ask, (SMALL,)).complexity > LearnedClassifier(CURRENT).assess(ask, (SMALL,)).complexity
+
+
+async def test_without_promote_the_candidate_is_kept_and_the_judge_stays(store: SqlStore) -> None:
+    await logged(store, 300, much_worse)
+    done = await run(store, promote=False)
+    registry = Registry(store)
+    assert (done.passed, done.promoted, await registry.current()) == (True, False, None)
+    assert [kept.sha256 for kept in await registry.list()] == [done.sha256]
+
+
+@pytest.mark.parametrize("count", [0, 1, 12])
+async def test_too_few_labels_teach_nothing(store: SqlStore, count: int) -> None:
+    await logged(store, count, much_worse)
+    done = await run(store)
+    assert (done.labelled, done.sha256, done.passed, done.promoted) == (count, None, False, False)
+    assert "nothing was learned" in done.reason
+    assert await Registry(store).list() == ()
+
+
+async def test_labels_that_only_confirm_the_judge_hardly_ever_promote(tmp_path: Path) -> None:
+    promoted = 0
+    for seed in range(5):
+        async with opened(tmp_path / f"{seed}.sqlite3") as store:
+            await logged(store, 160, lambda index: float(BELIEVED[index]), seed=seed)
+            done = await run(store)
+            assert (await Registry(store).current() is not None) == done.promoted
+            promoted += done.promoted
+    assert promoted <= 1
+
+
+async def test_private_asks_have_no_features_and_teach_nothing(store: SqlStore) -> None:
+    await logged(store, 100, much_worse, private=True)
+    done = await run(store)
+    assert (done.labelled, done.report.without_features, done.report.used, done.sha256) == (100, 80, 0, None)
+
+
+async def test_a_second_retraining_starts_from_the_promoted_judge_and_rolls_back_to_it(store: SqlStore) -> None:
+    registry = Registry(store)
+    await logged(store, 160, much_worse)
+    first = await run(store)
+    await logged(store, 160, lambda index: 0.02, seed=1)
+    second = await run(store)
+    assert second.promoted and second.sha256 != first.sha256
+    newest = next(kept for kept in await registry.list() if kept.current)
+    assert newest.parent == first.sha256
+    assert await registry.rollback("tests") == first.sha256
+    assert await registry.rollback("tests") is None
+    with pytest.raises(NotFound):
+        await registry.rollback("tests")
+
+
+async def test_two_retrainings_at_once_leave_one_current_judge_that_loads(store: SqlStore, tmp_path: Path) -> None:
+    await logged(store, 160, much_worse)
+    async with opened(tmp_path / "ledger.sqlite3") as other:
+        first, second = await asyncio.gather(run(store), run(other))
+    registry = Registry(store)
+    current = await registry.current()
+    assert current in (first.sha256, second.sha256)
+    assert first.sha256 == second.sha256, "the same labels give the same bytes"
+    assert len(await registry.history()) == 1
+    unpack(await registry.fetch(current), tmp_path / "current")
