@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 
-from router.upstream.standin import Fault, Reply
+from router.upstream.standin import Fault, Reply, StandIn
 from tests.gateway.conftest import House
-from tests.running import chat_body
+from tests.running import POLICY, chat_body, running
 
 
 async def test_a_long_stream_is_stored_and_its_row_says_ok(house: House) -> None:
@@ -82,3 +83,30 @@ async def test_every_attempt_is_a_row_and_every_request_is_one(house: House) -> 
     assert len(failed) == 4
     assert all(attempt["cost_usd"] == 0 and attempt["outcome"] == "upstream_error" for attempt in failed)
     assert json.dumps(told)  # plain values throughout
+
+
+async def test_feedback_and_questions_may_go_to_another_gateway_at_once(tmp_path: Path) -> None:
+    model, ledger = StandIn("m", lambda text: f"heard {text}"), f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with model.serve() as url:
+        policy = POLICY.format(small=url, large=url)
+        async with (
+            running(folders[0], policy, database_url=ledger) as one,
+            running(folders[1], policy, database_url=ledger) as two,
+        ):
+            request_id = (await one.chat("hi")).headers["x-request-id"]
+            taken = await two.post("/v1/feedback", {"request_id": request_id, "thumb": "up"})
+            assert taken.status_code == 202
+            asked_at_once = (await one.chat("hello")).headers["x-request-id"]
+            assert (await two.get(f"/v1/decisions/{asked_at_once}"))["outcome"]["status"] == 200
+
+
+async def test_a_refused_request_has_a_row_that_says_how_long_it_took(house: House) -> None:
+    answer = await house.gateway.chat("hi", model="nobody")
+    assert answer.status_code == 404
+    [row] = await house.gateway.rows(1)
+    told = await house.gateway.get(f"/v1/decisions/{row['request_id']}")
+    assert (row["outcome"], row["status"], row["cost_usd"]) == ("caller_error", 404, 0)
+    assert told["outcome"]["overhead_ms"] > 0
