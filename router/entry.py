@@ -167,7 +167,8 @@ class Entry:
     def _compare(self) -> None:
         """What the same tokens would have cost at the baseline, and at the cheapest small model; errors cost 0."""
         row, policy = self.row, self._policy
-        if policy is None or self._served is None or not row.usage.input + row.usage.output:
+        served_well = row.outcome in ("ok", "client_closed") and row.usage.input + row.usage.output
+        if policy is None or self._served is None or not served_well:
             row.baseline_nano = row.always_small_nano = 0
             return
         baseline = self._baseline or self._served

@@ -110,3 +110,13 @@ async def test_a_refused_request_has_a_row_that_says_how_long_it_took(house: Hou
     told = await house.gateway.get(f"/v1/decisions/{row['request_id']}")
     assert (row["outcome"], row["status"], row["cost_usd"]) == ("caller_error", 404, 0)
     assert told["outcome"]["overhead_ms"] > 0
+
+
+async def test_an_answer_that_broke_off_was_paid_for_and_saved_nothing(house: House) -> None:
+    house.small.script.append(Reply("half of this " * 20, fault=Fault("close_after", after=3)))
+    await house.gateway.chat("hi", stream=True)
+    [row] = await house.gateway.rows(1)
+    costs = (await house.gateway.get("/api/costs?by=model&since=1h"))["total"]
+    assert row["outcome"] == "upstream_error"
+    assert costs["spend_usd"] == row["cost_usd"] > 0
+    assert (costs["errors"], costs["baseline_usd"]) == (1, 0)
