@@ -44,8 +44,8 @@ class KeyRing:
         self._by_digest: Mapping[str, tuple[str, Caller]] = {}
         self._take(self._fixed)
         if file is not None:
+            self._stamp = _stamp(file)  # before the file is read: a change in between is then seen
             self._take((*self._fixed, *read_keys_file(file)))
-            self._stamp = _stamp(file)
 
     @property
     def open(self) -> bool:
@@ -70,9 +70,9 @@ class KeyRing:
 
     def poll(self) -> None:
         """Re-reads the keys file if it changed; a broken file changes nothing and is logged."""
-        if self._file is None or _stamp(self._file) == self._stamp:
+        if self._file is None or (stamp := _stamp(self._file)) == self._stamp:
             return
-        self._stamp = _stamp(self._file)
+        self._stamp = stamp
         try:
             self._take((*self._fixed, *read_keys_file(self._file)))
         except SettingsError as error:

@@ -27,7 +27,7 @@ class Finding:
 
 
 def doctor(as_json: bool = JSON_OPTION) -> None:
-    """Check settings, policy, judge, database, Redis and models, without changing anything."""
+    """Check settings, policy, judge, database and Redis. A database that is there gets the current schema."""
     with errors_as_exit(ConfigError):
         settings = read_settings()
     findings = asyncio.run(_examine(settings))
@@ -102,6 +102,8 @@ async def _database(settings: Settings) -> Finding:
     from router.ledger.registry import Registry
     from router.ledger.store import SqlStore
 
+    if settings.database_url is None and not settings.data_dir.exists():
+        return Finding("database", "ok", f"none yet: SQLite is made in {settings.data_dir} at the first start")
     store = SqlStore(settings.store_url)
     try:
         await store.open()
