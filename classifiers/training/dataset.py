@@ -18,7 +18,8 @@ from classifiers.contract import AskText
 from classifiers.errors import TrainingError
 from classifiers.tasks import TASKS
 
-SEED_FILE: Final = Path(__file__).with_name("seed") / "chat.jsonl"
+SEED_FILES: Final = tuple(Path(__file__).with_name("seed") / name for name in ("chat.jsonl", "fields.jsonl"))
+"""Our own chat prompts: `chat` for all that people ask, `fields` for many fields of knowledge and more languages."""
 
 LEVELS: Final = ("trivial", "easy", "hard", "expert")
 SMALL_ANCHOR: Final = {"trivial": 0.98, "easy": 0.90, "hard": 0.45, "expert": 0.10}
@@ -128,8 +129,12 @@ def training_rows(outcomes: Sequence[OutcomeRow], source: str) -> list[Row]:
     return rows
 
 
-def seed_rows(path: Path = SEED_FILE) -> list[Row]:
+def seed_rows(paths: Sequence[Path] = SEED_FILES) -> list[Row]:
     """Our own chat prompts. Raises TrainingError naming the line of a malformed one."""
+    return [row for path in paths for row in _seed_rows_of(path)]
+
+
+def _seed_rows_of(path: Path) -> list[Row]:
     rows = []
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
@@ -149,7 +154,7 @@ def seed_rows(path: Path = SEED_FILE) -> list[Row]:
                 language=line["language"],
                 source="chat",
                 domain=f"chat-{task}",
-                group=f"chat/{line.get('group') or number}",
+                group=f"{path.stem}/{line.get('group') or number}",
                 level=level,
             )
         )

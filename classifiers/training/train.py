@@ -14,7 +14,7 @@ from classifiers.artefact import DEFAULT_FOLDER, Artefact, created, save_artefac
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
 from classifiers.training import report
-from classifiers.training.dataset import SEED_FILE, read_outcomes, seed_rows, training_rows, without_near_duplicates
+from classifiers.training.dataset import SEED_FILES, read_outcomes, seed_rows, training_rows, without_near_duplicates
 from classifiers.training.heads import Say, Table, choose_strength, fit_artefact
 from classifiers.vectors import WordVectors, load_vectors
 
@@ -48,7 +48,7 @@ def train(
         "created": created(),
         "seed": seed,
         "strength": strength,
-        "data": [{"name": path.name, "sha256": _sha256(path)} for path in (SEED_FILE, *data)],
+        "data": [{"name": path.name, "sha256": _sha256(path)} for path in (*SEED_FILES, *data)],
         "rows": {source: sum(row.source == source for row in rows) for source in sorted({row.source for row in rows})},
         "metrics": report.headline(measured),
     }

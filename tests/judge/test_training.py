@@ -194,7 +194,7 @@ def test_the_shipped_manifest_names_the_data_it_was_trained_on(data: Path) -> No
 
     manifest = json.loads((DEFAULT_FOLDER / MANIFEST).read_text())
     named = {entry["name"]: entry["sha256"] for entry in manifest["data"]}
-    assert set(named) == {"chat.jsonl", "mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"}
+    assert set(named) == {"chat.jsonl", "fields.jsonl", "mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"}
     for name in ("mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"):
         assert hashlib.sha256((data / name).read_bytes()).hexdigest() == named[name]
 
