@@ -27,14 +27,14 @@ async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tm
             crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
             await asyncio.sleep(1.5)  # the watches look at files and at the database meanwhile
             refused = 0
-            for number in range(5):
+            for _ in range(5):
                 try:
                     async with httpx.AsyncClient(base_url=gateway.url, timeout=1) as client:
                         await client.get("/healthz")
                 except httpx.TransportError:
                     refused += 1
             assert refused, "there were descriptors left"
-            assert (await gateway.ask("by a connection from before")).status_code in (200, 502)
+            assert (await gateway.ask("by connections from before")).status_code == 200
             asked += 1
             for _, writer in crowd:
                 writer.close()

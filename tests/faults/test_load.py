@@ -52,7 +52,7 @@ async def test_a_crowd_is_answered_while_redis_and_the_database_die_and_come_bac
             await until(lambda: not recorder.waiting, "the last row")
             assert recorder.dropped == 0
             outcomes = Counter(row["outcome"] for row in await built.rows())
-            assert set(outcomes) <= {"ok", "client_closed"}
+            assert set(outcomes) == {"ok", "client_closed"}
             built.requests = sum(outcomes.values())  # who left before the body was read was never there
             built.unsure = outcomes["client_closed"]
             assert CALLERS - CALLERS // 10 <= outcomes["ok"] <= built.requests <= CALLERS
@@ -61,7 +61,7 @@ async def test_a_crowd_is_answered_while_redis_and_the_database_die_and_come_bac
 async def caller(built: Scene, session: aiohttp.ClientSession, number: int) -> str:
     """One caller: every tenth leaves at some time before the end, every other one streams."""
     body = chat_body(f"this is caller {number}", stream=number % 2 == 0)
-    leaves_after = (number % 7) / 10 if number % 10 == 9 else None
+    leaves_after = (number % 7) * 0.3 if number % 10 == 9 else None
     try:
         async with asyncio.timeout(leaves_after):
             async with session.post(f"{built.gateway.url}/v1/chat/completions", json=body) as answer:
