@@ -23,6 +23,7 @@ from router.ledger.window import read_window
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "A parameter makes no sense; `param` says which."},
+    401: {"model": ErrorBody, "description": "No admin key, or a wrong one."},
     403: {"model": ErrorBody, "description": "The control plane is not open to this caller."},
     503: {"model": ErrorBody, "description": "The database is out of reach; chats are served on."},
 }
@@ -35,7 +36,7 @@ Since = Annotated[
 ]
 Until = Annotated[
     str | None,
-    Query(description="Up to when, not included; as `since`. Default now.", examples=["2026-01-31T08:00:00Z"]),
+    Query(description="Up to when, not included; as `since`. Default now.", examples=["1h"]),
 ]
 
 

@@ -24,6 +24,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorBody, "description": "No key, or an unknown one."},
     404: {"model": ErrorBody, "description": "No such thing, or not yours."},
     413: {"model": ErrorBody, "description": "The body is larger than 10 MB."},
+    503: {"model": ErrorBody, "description": "What is needed is out of reach; see `retry-after`."},
 }
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from router.api.schemas import ErrorBody
 from router.gateway import Gateway
 
 routes = APIRouter(tags=["operations"])
@@ -35,7 +36,9 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@routes.get("/readyz", response_model=Ready)
+@routes.get(
+    "/readyz", response_model=Ready, responses={503: {"model": Ready, "description": "Not yet, or not any more."}}
+)
 async def readyz(request: Request) -> JSONResponse:
     """200 while the gateway can serve, 503 at start and while draining. Lost parts make it `degraded`, not down."""
     gateway: Gateway = request.app.state.gateway
@@ -43,7 +46,15 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(state, status_code=503 if state["status"] in ("starting", "draining") else 200)
 
 
-@routes.get("/metrics")
+@routes.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        401: {"model": ErrorBody, "description": "No admin key, or a wrong one."},
+        403: {"model": ErrorBody, "description": "The control plane is not open to this caller."},
+    },
+)
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
     gateway: Gateway = request.app.state.gateway

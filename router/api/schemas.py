@@ -90,6 +90,12 @@ class AskFacts(BaseModel):
     private: list[str] = Field(description="Kinds found, never the text: email, phone, card, iban, key, national_id.")
 
 
+class Unread(BaseModel):
+    """Nothing: the request was refused before it was understood."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class AssessmentFacts(BaseModel):
     """What the judge thinks; shares in 0..1."""
 
@@ -140,6 +146,7 @@ class Explanation(BaseModel):
 class Story(Explanation):
     """An explanation with what came of it."""
 
+    ask: AskFacts | Unread  # type: ignore[assignment]
     outcome: dict[str, Any]
 
 
@@ -164,7 +171,13 @@ class Feedback(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788", "thumb": "up"}},
+        json_schema_extra={
+            "example": {"request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788", "thumb": "up"},
+            "oneOf": [
+                {"properties": {"score": {"type": "number"}, "thumb": {"type": "null"}}, "required": ["score"]},
+                {"properties": {"score": {"type": "null"}, "thumb": {"type": "string"}}, "required": ["thumb"]},
+            ],
+        },
     )
 
     request_id: str = Field(min_length=1)
