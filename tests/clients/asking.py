@@ -37,6 +37,9 @@ READS_PIECES = {
 }
 """Where a result depends on the pieces of a stream: a stored answer comes in other pieces than the first time."""
 
+_GLYPHS = 'Grüße, 日本語, 👩🏽‍🚀, "quoted" \\ and \u2028.'
+"""So that requests also hold what is easily lost."""
+
 _CLIENT_SECONDS = 300
 
 
@@ -54,7 +57,7 @@ def tasks_for(client: str) -> list[dict[str, str]]:
     return [
         {
             "id": f"{name}/{mode}",
-            "prompt": f"{ASKED_BY.format(name)} Asked by {client}: {mode}.",
+            "prompt": f"{ASKED_BY.format(name)} Asked by {client}: {mode}. {_GLYPHS}",
             "kind": answer.kind,
             "mode": mode,
         }

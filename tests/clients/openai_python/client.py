@@ -18,6 +18,7 @@ def ask(task: Task) -> Any:
     """The completion; for streams its chunks too, and what the accumulator makes of them."""
     client = OpenAI(base_url=task.base_url, api_key=KEY, max_retries=0)
     asked: dict[str, Any] = {"model": task.model, "messages": [{"role": "user", "content": task.prompt}]}
+    asked |= {"temperature": 0.7, "seed": 2**53 + 1, "extra_body": {"x_vendor": {"rate": 1.50, "none": None}}}
     if task.kind == "tools":
         asked |= {"tools": [TOOL], "tool_choice": "auto"}
     completions = client.chat.completions
