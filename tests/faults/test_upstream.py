@@ -1,24 +1,29 @@
 """Whatever a model does, the caller gets an answer or an honest error, and the ledger adds up.
 
-Each fault meets four callers: plain and streamed, alone and with a fallback.
+Each fault meets four callers: plain and streamed, alone and with a fallback. One gateway serves all of them; each way
+to each fault has a route and a model of its own, so that no breaker of one is felt by another.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from router.upstream.standin import Fault, Reply
 from tests.faults.models import Heard, Raw
-from tests.faults.scene import Model, Scene, scene
+from tests.faults.scene import Scene, scene
 from tests.servers import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATUS = {
     "upstream_unreachable": 502,
@@ -101,84 +106,6 @@ LITELLM_CODES = {
 """litellm tells apart less, and some of it the other way round: both are 502 to the caller."""
 
 
-@asynccontextmanager
-async def four_ways(folder: Path, reach: str, timeouts: str, *models: Model, retries: int = 0) -> AsyncIterator[Scene]:
-    """A gateway with a route and a model of its own for each way, so that no fault leaves a mark on the next one.
-
-    The last of `models` is `spare`, the fallback.
-    """
-    spare = models[-1]
-    assert isinstance(spare, Heard)
-    async with spare.serve() as url:
-        policy = ["version: 1", "models:"]
-        kind = f"tier: small, {reach}, retries: {retries}, timeouts: {timeouts}"
-        policy += [f"  m_{way}: {{{kind}}}" for way in WAYS]
-        policy += [f'  spare: {{tier: large, model: s, base_url: "{url}/v1", retries: 0}}', "default: spare", "routes:"]
-        for way in WAYS:
-            fallback = "[spare]" if way.endswith("led") else "[]"
-            rule = f'{{name: first, when: "true", use: m_{way}, fallback: {fallback}}}'
-            policy.append(f"  {way}: {{rules: [{rule}]}}")
-        async with scene(folder, "\n".join(policy), *models) as built:
-            yield built
-
-
-async def check(scene: Scene, way: str, expected: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Asks one way, and looks at the answer and at its row."""
-    streams = way.startswith("stream")
-    answer = await scene.ask(way, f"Tell me about {way}.", **({"stream": True} if streams else {}))
-    row = await scene.row_of(answer)
-    rescued = expected not in (FINE, BREAKS) and way.endswith("led")
-    if expected == FINE or rescued:
-        assert (answer.status_code, row["status"], row["outcome"]) == (200, 200, "ok"), answer.text
-        assert answer.headers["x-signalbox-model"] == ("spare" if rescued else f"m_{way}")
-        assert said(answer), answer.text
-    elif expected == BREAKS:
-        assert (answer.status_code, row["outcome"], row["fault"]) == (200, "upstream_error", "upstream")
-        assert "error" in json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: ")), answer.text
-        assert "[DONE]" not in answer.text
-        assert row["output"] > 0
-    else:
-        assert (answer.status_code, row["status"]) == (STATUS[expected], STATUS[expected]), answer.text
-        assert answer.json()["error"]["code"] == row["error_code"] == expected, answer.text
-        assert answer.headers["x-signalbox-fault"] == row["fault"] == "upstream"
-        assert {name: answer.headers.get(name) for name in headers} == headers
-    assert row["attempts"] == (2 if rescued else 1)
-
-
-def said(answer: httpx.Response) -> str:
-    """What a completion says, plain or streamed."""
-    if answer.headers["content-type"].startswith("application/json"):
-        return str(answer.json()["choices"][0]["message"]["content"])
-    events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
-    deltas = [choice["delta"] for event in events for choice in json.loads(event)["choices"]]
-    return "".join(delta.get("content") or "" for delta in deltas)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_a_model_that(tmp_path: Path, case: Case) -> None:
-    await fail_four_ways(tmp_path, case, RELAY)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.name in LITELLM_CODES], ids=lambda case: case.name)
-async def test_a_provider_behind_litellm_that(tmp_path: Path, case: Case) -> None:
-    plain, stream = LITELLM_CODES[case.name]
-    await fail_four_ways(tmp_path, replace(case, plain=plain, stream=stream), LITELLM)
-
-
-async def fail_four_ways(folder: Path, case: Case, reach: str) -> None:
-    model, spare = Heard("m"), Heard("spare")
-    async with model.serve() as url:
-        place = url if case.fault is not None else f"http://127.0.0.1:{free_port()}"
-        async with four_ways(folder, reach.format(url=place), case.timeouts, model, spare) as scene:
-            for way in WAYS:
-                if case.fault is not None:
-                    model.script.append(case.fault)
-                else:
-                    scene.unheard += 1
-                await check(scene, way, case.stream if way.startswith("stream") else case.plain, case.headers)
-            assert not model.script
-
-
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 WORD = b'data: {"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
 STOP = b'data: {"id":"1","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -229,47 +156,170 @@ BYTES = [("stream", name, *rest) for name, rest in STREAMED_BYTES.items()]
 BYTES += [("plain", name, *rest) for name, rest in PLAIN_BYTES.items()]
 
 
-@pytest.mark.parametrize(
-    ("kind", "model", "expected"),
-    [case[:1] + case[2:] for case in BYTES],
-    ids=[f"{case[1]}, {case[0]}" for case in BYTES],
-)
-async def test_a_server_that(tmp_path: Path, kind: str, model: Raw, expected: str) -> None:
-    async with model.serve() as url, four_ways(tmp_path, RELAY.format(url=url), PATIENT, model, Heard("s")) as scene:
-        await check(scene, f"{kind}_alone", expected)
-        await check(scene, f"{kind}_led", expected)
+@dataclass(frozen=True)
+class Place:
+    """A model as the policy has it four times. model: None where nobody listens."""
+
+    slug: str
+    reach: str
+    model: Heard | Raw | None
+    timeouts: str = PATIENT
+    retries: int = 0
 
 
-async def test_where_every_model_limits_the_rate_the_caller_hears_when_to_come_back(tmp_path: Path) -> None:
-    model, spare = Heard("m"), Heard("spare")
-    async with model.serve() as url, four_ways(tmp_path, RELAY.format(url=url), PATIENT, model, spare) as scene:
-        for way in ("plain_led", "stream_led"):
-            model.script.append(Fault("status", 429, retry_after="30"))
-            spare.script.append(Fault("status", 429, retry_after="0.2"))
-            answer = await scene.ask(way, "hi", stream=way.startswith("stream"))
-            assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-            assert (await scene.row_of(answer))["attempts"] == 2
+@dataclass(frozen=True)
+class House:
+    """One gateway in front of every place; `spare` is the fallback of all."""
+
+    scene: Scene
+    places: Mapping[str, Place]
+    spare: Heard
+
+    def script(self, slug: str, *faults: Fault | Reply | None) -> None:
+        """What the place does next; a place that nobody listens at is noted down as unheard."""
+        model = self.places[slug].model
+        if isinstance(model, Heard):
+            model.script.extend(fault for fault in faults if fault is not None)
+        else:
+            self.scene.unheard += len(faults)
+
+    async def ask(self, slug: str, way: str) -> httpx.Response:
+        """One of the four ways to a place."""
+        more = {"stream": True} if way.startswith("stream") else {}
+        return await self.scene.ask(f"{slug}_{way}", f"Tell me about {way}.", **more)
 
 
-async def test_a_retry_is_an_attempt_of_its_own(tmp_path: Path) -> None:
-    model, spare = Heard("m"), Heard("spare")
-    reach = RELAY.format(url="{url}")
-    async with model.serve() as url:
-        async with four_ways(tmp_path, reach.format(url=url), PATIENT, model, spare, retries=2) as scene:
-            for way, faults in (("plain_alone", 2), ("stream_alone", 1), ("plain_led", 3), ("stream_led", 3)):
-                model.script.extend([Fault("status", 500)] * faults)
-                answer = await scene.ask(way, "hi", stream=way.startswith("stream"))
-                assert answer.status_code == 200
-                assert answer.headers["x-signalbox-model"] == ("spare" if faults == 3 else f"m_{way}")
-                assert (await scene.row_of(answer))["attempts"] == faults + 1
+def places() -> list[Place]:
+    """All that the tests below need."""
+    heard = [
+        Place(f"{kind}{number}", reach, None if case.fault is None else Heard(case.name), case.timeouts)
+        for kind, reach in (("relay", RELAY), ("litellm", LITELLM))
+        for number, case in enumerate(CASES)
+        if kind == "relay" or case.name in LITELLM_CODES
+    ]
+    bare = [Place(f"bytes{number}", RELAY, model) for number, (_, _, model, _) in enumerate(BYTES)]
+    return [
+        *heard,
+        *bare,
+        Place("limited", RELAY, Heard("limited")),
+        Place("failing", RELAY, Heard("failing")),
+        Place("retried", RELAY, Heard("retried"), retries=2),
+    ]
 
 
-async def test_a_model_that_keeps_failing_is_passed_by_and_comes_back(tmp_path: Path) -> None:
-    model, spare = Heard("m"), Heard("spare")
-    async with model.serve() as url, four_ways(tmp_path, RELAY.format(url=url), PATIENT, model, spare) as scene:
-        model.script.extend([Fault("status", 500)] * 5)
-        for number in range(10):
-            assert (await scene.ask("plain_led", f"number {number}")).headers["x-signalbox-model"] == "spare"
-        assert model.calls == 5
-        refused = await scene.ask("plain_alone", "this one is well")
-        assert refused.status_code == 200
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The gateway; when all tests are through, everything must be closed again."""
+    spare, known = Heard("spare"), {place.slug: place for place in places()}
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(spare.serve())
+        models = [f'  spare: {{tier: large, model: s, base_url: "{url}/v1", retries: 0}}']
+        routes = []
+        for slug, place in known.items():
+            nowhere = f"http://127.0.0.1:{free_port()}"
+            url = nowhere if place.model is None else await stack.enter_async_context(place.model.serve())
+            reach = place.reach.format(url=url)
+            for way in WAYS:
+                kind = f"tier: small, {reach}, retries: {place.retries}, timeouts: {place.timeouts}"
+                fallback = "[spare]" if way.endswith("led") else "[]"
+                rule = f'{{name: first, when: "true", use: m_{slug}_{way}, fallback: {fallback}}}'
+                models.append(f"  m_{slug}_{way}: {{{kind}}}")
+                routes.append(f"  {slug}_{way}: {{rules: [{rule}]}}")
+        policy = "\n".join(["version: 1", "models:", *models, "default: spare", "routes:", *routes])
+        all_of_them = [spare, *(place.model for place in known.values() if place.model is not None)]
+        async with scene(tmp_path_factory.mktemp("house"), policy, *all_of_them) as built:
+            yield House(built, known, spare)
+
+
+async def meet(
+    house: House, slug: str, expected: Mapping[str, str], headers: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Goes these ways (way -> what is expected) all at once, looks at answers and rows, and adds up."""
+    answers = await asyncio.gather(*(house.ask(slug, way) for way in expected))
+    await house.scene.add_up()
+    rows = {row["request_id"]: row for row in await house.scene.rows()}
+    for (way, code), answer in zip(expected.items(), answers, strict=True):
+        look(f"{slug}_{way}", code, answer, rows[answer.headers["x-request-id"]], headers)
+
+
+def look(route: str, expected: str, answer: httpx.Response, row: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Compares an answer and its row with what is expected of a route."""
+    rescued = expected not in (FINE, BREAKS) and route.endswith("led")
+    if expected == FINE or rescued:
+        assert (answer.status_code, row["status"], row["outcome"]) == (200, 200, "ok"), answer.text
+        assert answer.headers["x-signalbox-model"] == ("spare" if rescued else f"m_{route}")
+        assert said(answer), answer.text
+    elif expected == BREAKS:
+        assert (answer.status_code, row["outcome"], row["fault"]) == (200, "upstream_error", "upstream")
+        assert "error" in json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: ")), answer.text
+        assert "[DONE]" not in answer.text
+        assert row["output"] > 0
+    else:
+        assert (answer.status_code, row["status"]) == (STATUS[expected], STATUS[expected]), answer.text
+        assert answer.json()["error"]["code"] == row["error_code"] == expected, answer.text
+        assert answer.headers["x-signalbox-fault"] == row["fault"] == "upstream"
+        assert {name: answer.headers.get(name) for name in headers} == headers
+    assert row["attempts"] == (2 if rescued else 1)
+
+
+def said(answer: httpx.Response) -> str:
+    """What a completion says, plain or streamed."""
+    if answer.headers["content-type"].startswith("application/json"):
+        return str(answer.json()["choices"][0]["message"]["content"])
+    events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+    deltas = [choice["delta"] for event in events for choice in json.loads(event)["choices"]]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_model_that(house: House, case: Case) -> None:
+    slug = f"relay{CASES.index(case)}"
+    house.script(slug, *[case.fault] * len(WAYS))
+    await meet(house, slug, four_ways(case.plain, case.stream), case.headers)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in LITELLM_CODES], ids=lambda case: case.name)
+async def test_a_provider_behind_litellm_that(house: House, case: Case) -> None:
+    slug = f"litellm{CASES.index(case)}"
+    house.script(slug, *[case.fault] * len(WAYS))
+    await meet(house, slug, four_ways(*LITELLM_CODES[case.name]), case.headers)
+
+
+def four_ways(plain: str, stream: str) -> dict[str, str]:
+    return {way: stream if way.startswith("stream") else plain for way in WAYS}
+
+
+@pytest.mark.parametrize("number", range(len(BYTES)), ids=[f"{name}, {kind}" for kind, name, _, _ in BYTES])
+async def test_a_server_that(house: House, number: int) -> None:
+    kind, _, _, expected = BYTES[number]
+    await meet(house, f"bytes{number}", {f"{kind}_alone": expected, f"{kind}_led": expected})
+
+
+@pytest.mark.parametrize("way", ["plain_led", "stream_led"])
+async def test_where_every_model_limits_the_rate_the_caller_hears_when_to_come_back(house: House, way: str) -> None:
+    house.script("limited", Fault("status", 429, retry_after="30"))
+    house.spare.script.append(Fault("status", 429, retry_after="0.01"))
+    answer = await house.ask("limited", way)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert (await house.scene.row_of(answer))["attempts"] == 2
+    await house.scene.add_up()
+
+
+@pytest.mark.parametrize(("way", "faults"), [("plain_alone", 2), ("stream_alone", 1), ("plain_led", 3)])
+async def test_a_retry_is_an_attempt_of_its_own(house: House, way: str, faults: int) -> None:
+    house.script("retried", *[Fault("status", 500)] * faults)
+    answer = await house.ask("retried", way)
+    assert answer.status_code == 200
+    assert answer.headers["x-signalbox-model"] == ("spare" if faults == 3 else f"m_retried_{way}")
+    assert (await house.scene.row_of(answer))["attempts"] == faults + 1
+    await house.scene.add_up()
+
+
+async def test_a_model_that_keeps_failing_is_passed_by(house: House) -> None:
+    model = house.places["failing"].model
+    house.script("failing", *[Fault("status", 500)] * 5)
+    for _ in range(10):
+        assert (await house.ask("failing", "plain_led")).headers["x-signalbox-model"] == "spare"
+    assert model is not None
+    assert model.calls == 5
+    await house.scene.add_up()
