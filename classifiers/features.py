@@ -48,6 +48,7 @@ CONVERSATION: Final = (
 MIXED: Final = (
     "hard_words", "easy_words", "hard_density", "easy_density", "short_and_hard", "asks_proof_of_maths",
     "lead_hard", "lead_easy", "long_and_light_task", "known_words", "strange_words",
+    "light_and_hard", "quoted_and_hard",
 )  # fmt: skip
 
 _AT: Final = {name: column for column, name in enumerate(CONCEPTS)}
@@ -248,6 +249,8 @@ def _mixed(read: Reading, found: Findings) -> Sequence[float]:
     light = sum([lead[column] for column in _LIGHT]) > 0
     seen = min(read.units, reading.HEAD_WORDS + reading.TAIL_WORDS) + 2.0
     hard_log = math.log1p(hard)
+    # Hard words in a text that is only to be translated, corrected or searched do not make the ask hard.
+    pasted = read.signs.quotes >= 2 or "```" in read.text
     return (
         hard_log,
         math.log1p(easy),
@@ -260,6 +263,8 @@ def _mixed(read: Reading, found: Findings) -> Sequence[float]:
         math.log1p(read.units) / 2 if light and read.units > 40 else 0.0,
         found.known,
         found.strange,
+        hard_log if light else 0.0,
+        hard_log if pasted else 0.0,
     )
 
 

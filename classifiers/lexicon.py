@@ -82,12 +82,29 @@ CONCEPTS: Final[dict[str, str]] = {
         ableitung integr* matriz matrice уравн* теоре* интег* матри* производн* произ* функционал teorem olasılık
         limit series summable combinatorial graph vertex edges chromatic lattice galois abelian sheaf operator
         spectrum spectral asymptotic asymp* bayesian posterior مبرهنة تكامل مصفوفة प्रमेय समाकलन
+        cardinality bijection injective surjective compact kompakt* compacto compacte compatto cohomological
+        homological fibration bundle elliptic modular cyclic zyklisch endlich fini finito irreducible irredu*
+        неприводим* representation darstellung darst* группа группу groupe grupo gruppe gruppo кольцо поле
+        anneau anillo körper corps cuerpo ideals primality totient congruence recurrence recursion generating
+        induction induktion inducción récurrence induzione индукци* asymptotics ergodic markov stationary
+        brownian semigroup distributional likelihood eigenfunctions eigenfunction diagonalise diagonalize
+        determinant determinants determinante определител* jacobian laplacian wronskian separable lipschitz
+        holomorphic meromorphic residue contour polytope permutation permutations combinatorics binomial
+        recurrencia ecuación ecuaciones équation équations gleichung gleichungen equação equazione equazioni
+        równanie równania równan* vergelijking denklem denklemi persamaan ekvation معادلة समीकरण limite lim
+        grenzwert ряд предел wahrscheinlichkeit probabilidad probabilité probabilità вероятност* sucesión suite
+        folge teoremi teoremini stelling twierdzenie stell* lemmi định теореми théorème teorema
     """,
     "prove": """
         prove proof proofs show disprove derive derivation rigorous rigorously demonstrate counterexample demuestra
         demuéstrame demos* demue* prouve prouver démontre démon* beweise beweis bewei* zeige leite dimostra dimos*
         demonstre bewijs udowodnij udowo* докажи доказать дока* выведи доведи довед* kanıtla kanıt* ispatla buktikan
         chứng أثبت برهن सिद्ध הוכח bevisa bound tight lower upper necessary sufficient
+        proves proven establish verify verifies zeigen beweisen herleite hergeleitet herleiten deducir deduzca
+        demostrar demostración établir montrer montrons démonstration justifier justificar justifie justifiez
+        dimostri giustifica justifique begründe begründung обоснуй обоснуйте выведите докажите покажи покажите
+        доведіть обґрунтуй gösterin ispatlayın türet wyprowadź wykaż uzasadnij bevis afleiden buktikanlah اثبت
+        برهنة استنتج härled härleda visa
     """,
     "creative": """
         poem story haiku song lyrics joke limerick slogan tagline sonnet fairy tale novel character dialogue riddle
@@ -117,6 +134,15 @@ CONCEPTS: Final[dict[str, str]] = {
         évalue analysiere analy* vergleiche bewerte analizza confronta valuta analise avalie vergelijk analizuj
         przea* porównaj ocen* проанализируй анали* сравни оцени критич* проаналізуй порівняй karşılaştır analiz
         değer* bandingkan analisis phân حلل قارن विश्लेषण तुलना נתח analysera jämför
+        contrasta contraste appraise reassess assessing differentiate distinguish discriminate elucidate
+        attribute weigh discuss discutez discutir discute discuta discutere diskutiere diskutera erörtere
+        beurteile beurteilen bewerten einordnen abwägen wäge diskutieren appréciez évaluez analysez comparez
+        qualifiez pesez commentez examinez évaluer valora valorar argumenta interpreta interpretar interpretiere
+        interprétez inquadra argomenta avaliar interprete contraponha beoordeel analyseer weeg bespreek oceń
+        rozważ porównać разбери разберите оцените сравните обсудите рассмотрите оцінити розбери değerlendir
+        değerlendirin karşılaştırın tartışın inceleyin kaji evaluasi tinjau tích đánh ناقش قيم تقييم قارني
+        मूल्यांकन आलोचनात्मक परीक्षण diagnostiquer diagnóstico diagnostik differenzialdiagnose différentiel
+        diferencial triage diskutér bedöm causes causas ursachen причины
     """,
     "build": """
         design architect architecture implement implementation optimise optimize optim* build develop formulate
@@ -125,6 +151,10 @@ CONCEPTS: Final[dict[str, str]] = {
         entwickle implementiere progetta sviluppa projete desenvolva implemente ontwerp ontwikkel implementeer
         zaprojektuj zapro* zaimp* спроектируй спрое* разработай разра* реализуй реали* спроєктуй розроби tasarla
         gelişt* uygula rancang implementasikan thiết صمم طور नवीकृत डिज़ाइन डिजाइन לתכנן designa utveckla
+        sketch structure entwerfen entwickeln konzipiere concevez concevoir diseñar construye escriba
+        desarrollar progettare costruisci projetar construa ontwerpen bouw opracuj zbuduj разработайте
+        спроектируйте реализуйте построй tasarlayın geliştirin geliştir rancanglah kembangkan xây निर्मित تصميم
+        parser queue
     """,
     "systems": """
         сложность сложн* складн* komplexität complejidad complexité complessità complexidade złożoność karmaşıklık
@@ -137,6 +167,12 @@ CONCEPTS: Final[dict[str, str]] = {
         complexity amortized amort* approximation heuristic распределен* распр* консенсус параллел* concurrente
         verteilte verteiltes nebenläufig distribué distribuito distribuído rozproszony розпод* dağıtık terdistribusi
         موزع موزعة
+        linearizable linearizability nonblocking hazard barrier barriers numa futex fsync torn snapshot
+        serializability tla verifier jit deoptimisation deoptimization allokator asignador ramasse planificateur
+        ordonnanceur planificador планировщик неблокирующ* блокировк* hashing avx bytecode unsafe lifetimes
+        borrow fragmentation livelock starvation durability failover multitenant oom segfault segfaults
+        deadlocks idempotenz idempotencia идемпотент* concorrência concurrencia concurrence nebenläufigkeit
+        rollback backpressure profiler profiling
     """,
     "science": """
         quantum entropy thermodynamic thermo* hamiltonian lagrangian relativity schrödinger spin boson fermion
@@ -148,6 +184,27 @@ CONCEPTS: Final[dict[str, str]] = {
         super* spectroscopy cosmology neutrino dirac gauge квант* термо* фарма* эконо* мутац* юрисд* quantique
         cuántica cuántico quanten* quantistica quântica kuantum kuant* kwant* farma* termo* الكم क्वांटम renal
         cardiac hepatic sepsis oncology tumor antibiotic contraindicated
+        aetiology etiology refractory ischaemia ischemia ischemic nephrotic syndrome microangiopathy thrombotic
+        thrombosis encephalitis autoimmune immunotherapy pharmacology pharmacodynamics clearance dosing regimen
+        empiric anaesthesia anesthesia prognosis hypokalaemia hyponatraemia hyponatremia acidosis alkalosis
+        lactic cytopenia ferritin acidose azidose ацидоз acidosi láctica lactique дифференциальный диагноз
+        патогенез этиология panzytopenie septic shock choque schock arbitration arbitral arbitraje arbitragem
+        arbitraggio tahkim arbitrase insolvency insolvenz insolvencia insolvenza faillite bankruptcy iflas
+        kepailitan банкротств* jurisprudence jurisprudencia giurisprudenza rechtsprechung haftung responsabilité
+        responsabilidad responsabilità aansprakelijkheid sorumluluğu ответственност* shareholder shareholders
+        securities prospectus indenture subordinated tranche convertible swaption duration collateral
+        macroprudential seigniorage elasticity estimator identification identificación identifikation
+        identifiability confounding causal counterfactual semiparametric nonparametric minimax
+        heteroskedasticity autoregressive cointegration stoichiometry retrosynthesis enantioselective
+        epimerisation nucleophilic electrophilic ligand coupling nmr noesy diastereomer polymerisation
+        thermochemistry redox dislocation embrittlement fatigue fracture flutter aeroelastic creep corrosion
+        eutectic martensite alloy seismic turbulence viscous reynolds navier stokes boltzmann berry topological
+        insulator semimetal fermi phonon axion inflationary curvature wormhole epigenetic phylogenetic
+        transcription ribosome chaperonin proteomics resistance pathogen fungicide rhizosphere nitrification
+        hermeneutics hermeneutik dialectic dialectical ontological metaphysics deleuze husserl kant hegel
+        heidegger wittgenstein quine spinoza aquinas nominalism historiography epigraphic philology morphosyntax
+        ergativity ergative phonology prosody schenkerian counterpoint fugue voicing modulation иерархи*
+        механизм ядерн* плазм* hukuki yargıtay içtihat
     """,
     "what": """
         what who when where which whose capital name qué quién cuándo dónde cuál quel quelle quels quelles qui
@@ -178,6 +235,8 @@ CONCEPTS: Final[dict[str, str]] = {
         steps novel robust scale detallado detallada riguroso détaillé détaillée rigoureux détai* ausführlich
         detailliert streng rigor* dettagliato detalhado detal* gedetailleerd szczegółowo szcze* подробно строго
         строг* детал* подро* докладно ayrıntılı detaylı terperinci mendalam chi مفصل بالتفصيل विस्तार विस्तृत
+        assumptions annahmen hypothèses supuestos pitfalls rationale justification rigueur formalise formalize
+        ambiguities caveats margin adversarial допущения предпосылки varsayım założenia asumsi
     """,
     "puzzle": """
         puzzle riddle logic logical knights knaves liar truth switch switches coins weighing prisoners hats houses
@@ -246,9 +305,12 @@ SUBSTRINGS: Final[dict[str, str]] = {
     "maths": """
         定理 积分 微分 矩阵 方程 多项式 特征值 拓扑 概率 素数 收敛 連続 積分 行列 方程式 固有値 確率 収束 정리 적분
         미분 행렬 방정식 고유값 확률 소수 수렴 ทฤษฎีบท
+        求由 图形 空间 群环 可逆 递归 归纳 公式 スペクトル 作用素 曲線 空間 多様体 確率を 공간 확률을
+        함수를 스펙트럼 곡선 국소 算子
     """,
     "prove": """
         证明 推导 證明 反例 証明 導出 示せ 증명 유도 반례 พิสูจน์
+        论证 立証 論証 論ぜよ 証せ 논증 증명하라 归纳法 帰納法 귀납
     """,
     "creative": """
         诗 故事 笑话 小说 俳句 詩 物語 小説 冗談 ジョーク 이야기 농담 소설 แต่งกลอน นิทาน
@@ -261,6 +323,8 @@ SUBSTRINGS: Final[dict[str, str]] = {
     """,
     "analyse": """
         分析 比较 评估 对比 批判 权衡 比較 評価 考察 분석 비교 평가 비판 วิเคราะห์ เปรียบเทียบ
+        述评 评述 鉴别 检讨 検討 論じ 述べよ 考えよ 排查 切り分け 鑑別 감별 논하라 비교해 제시하라 显著 利弊
+        原因を
     """,
     "build": """
         设计 实现 架构 优化 开发 構築 設計 実装 最適化 開発 설계 구현 최적화 개발 아키텍처 ออกแบบ
@@ -268,10 +332,13 @@ SUBSTRINGS: Final[dict[str, str]] = {
     "systems": """
         分布式 一致性 并发 共识 延迟 编译器 加密 分散 整合性 並行 コンセンサス 暗号 분산 일관성 동시성 합의 암호
         지연
+        无锁 线程 内存 屏障 線形化 ロックフリー 락프리 스택 메모리 并行 缓存 线性 排他 멱등 死锁 调度
     """,
     "science": """
         量子 热力学 药代 诊断 计量经济 相对论 基因 宪法 熱力学 相対 薬物 遺伝子 憲法 양자 열역학 유전자 약물 상대성
         헌법
+        司法 股东 信义 诉讼 抑制 病理 处理流程 机制 合金 位错 移植 现象学 代表訴訟 責任 識別 因果 絶縁体 対称性
+        原告 판례 소송 패혈 쇼크 치료 전략 产权 结构估计 期权 破产 仲裁 免疫 癌 症候 訴訟 判例
     """,
     "what": """
         什么 谁 哪里 哪个 何时 首都 何 誰 どこ いつ どの 뭐 무엇 누구 어디 언제 수도 อะไร ใคร ที่ไหน
@@ -281,6 +348,7 @@ SUBSTRINGS: Final[dict[str, str]] = {
     """,
     "constraint": """
         必须 至少 不超过 仅 恰好 任意 给定 ただし 必ず 任意の 満たす 以内 반드시 최소 임의의 조건 만족 ต้อง
+        前提 假设 전제 가정을 逐步 步骤
     """,
     "brief": """
         简单 简短 一句话 一个词 短い 簡単 一言 一文 간단 짧은 한 문장 한마디 สั้น
