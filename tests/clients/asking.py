@@ -14,6 +14,7 @@ from tests.clients.scenarios import SCENARIOS
 _ALL = ("plain", "stream", "stream-usage")
 _ALWAYS_COUNTS = ("plain", "stream-usage")
 CLIENTS = {
+    "raw_http": _ALL,
     "openai_python": _ALL,
     "openai_node": _ALL,
     "langchain": _ALL,

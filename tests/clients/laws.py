@@ -46,7 +46,8 @@ def expected_request(body: bytes, model: str) -> bytes:
     if not is_stream(body) or asked_for_usage(body):
         return body
     body, found = _OPTIONS.subn(rb'\g<1>{"include_usage":true}', body)
-    return body if found else body.rstrip()[:-1].rstrip() + b',"stream_options":{"include_usage":true}}'
+    closing = body.rindex(b"}")
+    return body if found else body[:closing].rstrip() + b',"stream_options":{"include_usage":true}' + body[closing:]
 
 
 def expected_answer(answer: Answer, body: bytes) -> bytes:
