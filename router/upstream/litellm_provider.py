@@ -21,6 +21,7 @@ import orjson
 
 from router.domain import ModelSpec
 from router.errors import UpstreamError
+from router.upstream.addresses import must_be_fetched
 from router.upstream.answers import JSON, WholeAnswer
 from router.upstream.contract import Answer, Call
 from router.upstream.litellm_errors import PassThrough, translate
@@ -119,6 +120,9 @@ def arguments_for(call: Call, body: Mapping[str, Any]) -> dict[str, Any] | Whole
         if isinstance(tool, dict) and ("server_url" in tool or tool.get("type") == "mcp"):
             return _refused(f"`tools[{number}]`: tools that name a server are not handed on.", f"tools[{number}]")
     model = call.model
+    if (where := must_be_fetched(model.model, body)) is not None:
+        message = f"`{where}`: the gateway fetches nothing for this model; send the bytes as a `data:` URL."
+        return _refused(message, where, code="unsupported_address")
     arguments = {name: value for name, value in body.items() if name in PARAMETERS and value is not None}
     arguments |= {"model": model.model, "num_retries": 0, "max_retries": 0, "drop_params": True}
     if arguments.get("tools"):
@@ -134,8 +138,8 @@ def arguments_for(call: Call, body: Mapping[str, Any]) -> dict[str, Any] | Whole
     return arguments
 
 
-def _refused(message: str, param: str) -> WholeAnswer:
-    error = {"message": message, "type": "invalid_request_error", "param": param, "code": "unsupported_tool"}
+def _refused(message: str, param: str, code: str = "unsupported_tool") -> WholeAnswer:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return WholeAnswer(400, {"content-type": JSON}, orjson.dumps({"error": error}))
 
 
