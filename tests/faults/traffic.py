@@ -40,7 +40,7 @@ async def steady_chats(scene: Scene, name: str = "steady") -> AsyncIterator[None
         while not over.is_set():
             await chats(scene, 4, f"{name} {turn}")
             turn += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
     task = asyncio.create_task(go_on())
     try:
