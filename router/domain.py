@@ -74,7 +74,7 @@ class ModelSpec:
     tier: str
     model: str
     provider: Provider = "openai"
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     context: int | None = None
     max_output: int | None = None

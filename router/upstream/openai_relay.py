@@ -149,6 +149,8 @@ async def _whole(
     body = b"".join(pieces)
     if response.status == 200:
         _completion(model, body)
+    elif model.api_key and (key := model.api_key.strip().encode()) in body:  # "incorrect API key provided: ..."
+        body = body.replace(key, b"***")
     return WholeAnswer(response.status, _headers_back(response, JSON), body)
 
 
