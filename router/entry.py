@@ -144,7 +144,9 @@ class Entry:
         self.row.error_code, self.row.fault = error.code, error.fault
 
     def left(self) -> None:
-        """The caller went away."""
+        """The caller went away. Who leaves because the answer failed did not break it off."""
+        if self.row.outcome != "ok":
+            return
         self.row.outcome, self.row.status = "client_closed", self.row.status or 499
 
     def keep_text(self, request_text: str, response_text: str | None) -> None:

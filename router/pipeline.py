@@ -260,11 +260,11 @@ class Pipeline:
         finally:
             entry.billed(tap.usage, tap.output_tokens_estimate)
             entry.row.finish_reason = tap.finish_reason
+            if tap.error is not None and entry.row.outcome == "ok":  # clients hang up as soon as they read of it
+                entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
             if entry.keeps_text:
                 collected = tap.collected
                 entry.keep_text(request.body.text, collected.decode("utf-8", "replace") if collected else None)
-        if tap.error is not None and entry.row.outcome == "ok":
-            entry.failed(UpstreamBroken("The upstream reported an error in mid-stream."))
         self._write_down(entry)
         if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
             body = await _assembled(tap.collected)

@@ -120,3 +120,17 @@ async def test_an_answer_that_broke_off_was_paid_for_and_saved_nothing(house: Ho
     assert row["outcome"] == "upstream_error"
     assert costs["spend_usd"] == row["cost_usd"] > 0
     assert (costs["errors"], costs["baseline_usd"]) == (1, 0)
+
+
+async def test_a_caller_who_hangs_up_at_an_error_did_not_break_the_answer_off(house: House) -> None:
+    for number in range(5):  # who closes first is a race
+        house.small.script.append(Reply("half of this " * 20, fault=Fault("error_event", after=3)))
+        async with (
+            httpx.AsyncClient(base_url=house.gateway.url) as client,
+            client.stream("POST", "/v1/chat/completions", json=chat_body(f"hi {number}", stream=True)) as answer,
+        ):
+            async for line in answer.aiter_lines():
+                if '"error"' in line:
+                    break
+    rows = await house.gateway.rows(5)
+    assert {row["outcome"] for row in rows} == {"upstream_error"}
