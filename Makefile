@@ -10,7 +10,7 @@ ifneq ($(wildcard $(DATA)/README.md),)
 export SIGNALBOX_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test check format format-check lint types bench artefact schema lock encoder screenshot clean
+.PHONY: demo test check format format-check lint types bench artefact schema lock lock-clients encoder clients screenshot clean
 
 demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
 	$(BIN)/signalbox demo $(ARGS)
@@ -42,7 +42,7 @@ bench: $(VENV)/dev.stamp  ## figures of this machine; see bench/README.md
 	$(BIN)/python bench/day_one.py
 
 artefact: $(VENV)/dev.stamp  ## trains the default artefact anew from DATA
-	$(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --out classifiers/artefacts/default
+	$(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --out classifiers/artefacts/default --seed 0
 
 schema: $(VENV)/base.stamp  ## writes the policy's JSON Schema
 	$(BIN)/signalbox policy schema > policies/policy.schema.json
@@ -64,8 +64,16 @@ lock:  ## resolves all locks anew
 	$(LOCK) pyproject.toml --extra encoder -c requirements/base.txt $(NO_TORCH) -o requirements/encoder.txt
 	printf "hatchling\neditables\n" | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
 
+clients: $(VENV)/dev.stamp  ## real clients, directly and through the gateway; ARGS names some of them; needs Node 20
+	$(BIN)/python -m tests.clients.run $(ARGS)
+
 screenshot: $(VENV)/dev.stamp  ## docs/images/dashboard.png from a running gateway (needs chromium): ARGS="URL --out FILE"
 	$(BIN)/python bench/screenshot.py $(ARGS)
+
+CLIENT_LOCKS := openai_python langchain llama_index pydantic_ai instructor llm
+
+lock-clients:  ## resolves the locks of the client environments anew
+	for name in $(CLIENT_LOCKS); do $(LOCK) tests/clients/$$name/requirements.in -o tests/clients/$$name/requirements.txt; done
 
 encoder: $(VENV)/encoder.stamp  ## installs the encoder tier, with PyTorch's CPU build first
 
