@@ -23,7 +23,9 @@ class Settings(BaseSettings):
         None, repr=False, description="`sqlite:///FILE` or `postgresql://...`; default SQLite in the data folder."
     )
     redis_url: str | None = Field(
-        None, repr=False, description="`redis://`, `rediss://` or `redis+cluster://`; default none: state stays in the process."
+        None,
+        repr=False,
+        description="`redis://`, `rediss://` or `redis+cluster://`; default none: state stays in the process.",
     )
     data_dir: Path = Field(Path(".signalbox"), description="Where SQLite and a policy that was built live.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
