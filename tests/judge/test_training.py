@@ -19,6 +19,7 @@ from classifiers.features import FeatureFunction
 from classifiers.training.dataset import (
     BAD_CELLS,
     LEVELS,
+    SEED_FILES,
     Row,
     read_outcomes,
     seed_rows,
@@ -194,7 +195,7 @@ def test_the_shipped_manifest_names_the_data_it_was_trained_on(data: Path) -> No
 
     manifest = json.loads((DEFAULT_FOLDER / MANIFEST).read_text())
     named = {entry["name"]: entry["sha256"] for entry in manifest["data"]}
-    assert set(named) == {"chat.jsonl", "fields.jsonl", "mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"}
+    assert set(named) == {*(path.name for path in SEED_FILES), "mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"}
     for name in ("mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"):
         assert hashlib.sha256((data / name).read_bytes()).hexdigest() == named[name]
 
