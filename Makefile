@@ -60,6 +60,7 @@ lock:  ## resolves all locks anew
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(PIP) install -q uv; }
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) pyproject.toml --extra postgres -c requirements/base.txt -o requirements/postgres.txt
+	$(LOCK) pyproject.toml --extra otel -c requirements/base.txt -o requirements/otel.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra encoder -c requirements/base.txt $(NO_TORCH) -o requirements/encoder.txt
 	printf "hatchling\neditables\n" | $(LOCK) - -c requirements/dev.txt -o requirements/build.txt
