@@ -11,7 +11,8 @@ from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import Scope
 
-from router.errors import Forbidden, NotAuthenticated, RequestError, SettingsError
+from router.access.patience import Patience
+from router.errors import Forbidden, NotAuthenticated, RateLimited, RequestError, SettingsError
 
 COOKIE = "signalbox_session"
 SESSION_SECONDS = 12 * 3600
@@ -19,10 +20,14 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class AdminDoor:
-    """Lets administrators in. With a key: by `Authorization: Bearer`, or by a session cookie made from it."""
+    """Lets administrators in. With a key: by `Authorization: Bearer`, or by a session cookie made from it.
 
-    def __init__(self, admin_key: str | None):
+    Wrong keys are answered late, wherever they are shown. A session is no key to guess and never waits.
+    """
+
+    def __init__(self, admin_key: str | None, patience: Patience | None = None):
         self._key = admin_key.encode() if admin_key else None
+        self._patience = patience or Patience()
         self._signing = hashlib.sha256(b"signalbox session " + (self._key or secrets.token_bytes(32))).digest()
 
     @property
@@ -30,24 +35,35 @@ class AdminDoor:
         """Is a key set?"""
         return self._key is not None
 
-    def refusal(self, scope: Scope) -> RequestError | None:
+    async def refusal(self, scope: Scope) -> RequestError | None:
         """Why this request may not enter; None where it may."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        client = scope.get("client")
+        address = client[0] if client else ""
         if self._key is None:
-            client = scope.get("client")
-            if _is_loopback(client[0] if client else "") and _names_loopback(headers.get(b"host", "")):
+            if _is_loopback(address) and _names_loopback(headers.get(b"host", "")):
                 return None
             return Forbidden("Without an admin key the control plane answers only on loopback.")
-        scheme, _, secret = headers.get(b"authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.knows(secret.strip()):
-            return None
         if self._is_session(headers.get(b"cookie", "")):
             return None
+        scheme, _, secret = headers.get(b"authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and secret.strip():
+            return await self.try_key(secret.strip(), address)
         return NotAuthenticated("The control plane asks for the admin key: `Authorization: Bearer KEY`.")
 
-    def knows(self, key: str) -> bool:
+    async def try_key(self, key: str, address: str) -> RequestError | None:
+        """What is wrong with a key that was shown from this address: None for the admin key, NotAuthenticated after a
+        wait for a wrong one, RateLimited for one that was not read or not waited for."""
+        if not self._patience.is_spent(address):
+            if self._knows(key):
+                return None
+            if await self._patience.wait(address):
+                return NotAuthenticated("That is not the admin key.")
+        return RateLimited("Too many wrong keys at once. Try again in a second.")
+
+    def _knows(self, key: str) -> bool:
         """Is this the admin key? Compared in constant time."""
-        return self._key is not None and hmac.compare_digest(key.encode(), self._key)
+        return self._key is not None and hmac.compare_digest(key.encode("utf-8", "replace"), self._key)
 
     def new_session(self) -> str:
         """A cookie value that opens the door for twelve hours; it holds no part of the key."""

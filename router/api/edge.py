@@ -46,14 +46,14 @@ class Edge:
                 message["headers"] = [*message.get("headers", ()), id_header]
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         if refusal is None:
             return await self._app(scope, receive, send_with_id)
         if isinstance(refusal, NotAuthenticated) and _wants_page(scope):
             return await _send_to_login(scope, send_with_id)
         await send_error(refusal, send_with_id)
 
-    def _refusal(self, scope: Scope) -> RequestError | None:
+    async def _refusal(self, scope: Scope) -> RequestError | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         keys = [name for name, _ in scope["headers"] if name == b"authorization"]
         if not hosts or not hosts[0]:
@@ -65,7 +65,7 @@ class Edge:
         path: str = scope["path"]
         if path == "/v1" or path in _OPEN_PATHS or path.startswith(("/v1/", _OPEN_PREFIX)):
             return None
-        return self._door.refusal(scope)
+        return await self._door.refusal(scope)
 
 
 async def send_error(error: RequestError, send: Send) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
@@ -15,31 +13,7 @@ from router.dashboard.rendering import gateway_of, page
 routes = APIRouter(include_in_schema=False)
 
 HOME = "/dashboard"
-WRONG_KEY_SECONDS = 0.5
-WRONG_KEYS_AT_ONCE = 3
 LONGEST_FORM = 8 * 1024
-
-
-class Patience:
-    """Makes guessing slow: each wrong key of one address waits, and few may wait at once. Holds only who waits now."""
-
-    def __init__(self, seconds: float = WRONG_KEY_SECONDS, at_once: int = WRONG_KEYS_AT_ONCE):
-        self._seconds, self._at_once = seconds, at_once
-        self._waiting: Counter[str] = Counter()
-
-    def is_spent(self, address: str) -> bool:
-        """Does this address have as many wrong keys waiting as it may?"""
-        return self._waiting.get(address, 0) >= self._at_once
-
-    async def wait(self, address: str) -> None:
-        """Waits out one wrong key; other requests go on meanwhile."""
-        self._waiting[address] += 1
-        try:
-            await asyncio.sleep(self._seconds)
-        finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address]
 
 
 @routes.get("/login")
@@ -58,16 +32,11 @@ async def check_key(request: Request) -> Response:
     length = request.headers.get("content-length", "")
     if not (length.isascii() and length.isdecimal() and len(length) < 10 and int(length) <= LONGEST_FORM):
         return _form(request, HOME, "This form is too large.", 413)
-    patience = patience_of(request)
-    address = request.client.host if request.client else ""
-    if patience.is_spent(address):
-        return _form(request, HOME, "Too many wrong keys at once. Try again in a second.", 429)
     async with request.form(max_files=0, max_fields=4) as form:
         key, wanted = str(form.get("key", "")).strip(), own_path(str(form.get("next", HOME)))
     door = gateway_of(request).door
-    if not door.knows(key):
-        await patience.wait(address)
-        return _form(request, wanted, "That is not the admin key.", 401)
+    if (refusal := await door.try_key(key, request.client.host if request.client else "")) is not None:
+        return _form(request, wanted, refusal.message, refusal.status)
     response = RedirectResponse(wanted, 303, headers={"cache-control": "no-store"})
     response.set_cookie(
         COOKIE,
@@ -105,15 +74,6 @@ def own_path(wanted: str) -> str:
     if any(wanted == own or wanted.startswith((own + "/", own + "?")) for own in pages) and "\\" not in wanted:
         return wanted
     return HOME
-
-
-def patience_of(request: Request) -> Patience:
-    """The one that this application keeps."""
-    state = request.app.state
-    if not hasattr(state, "login_patience"):
-        state.login_patience = Patience()
-    patience: Patience = state.login_patience
-    return patience
 
 
 def _form(request: Request, wanted: str, problem: str, status: int) -> Response:

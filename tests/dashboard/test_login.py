@@ -11,7 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from router.access.admin import COOKIE, AdminDoor
-from router.dashboard.login import Patience, own_path
+from router.access.patience import Patience
+from router.dashboard.login import own_path
 from tests.dashboard.conftest import HERE, Parts, app_of, browser
 
 KEY = "correct horse battery"
@@ -20,10 +21,8 @@ KEY = "correct horse battery"
 @pytest.fixture
 def locked(parts: Parts) -> FastAPI:
     """The dashboard with an admin key, and little patience."""
-    parts.door = AdminDoor(KEY)
-    app = app_of(parts)
-    app.state.login_patience = Patience(seconds=0.01, at_once=2)
-    return app
+    parts.door = AdminDoor(KEY, Patience(seconds=0.01, at_once=2))
+    return app_of(parts)
 
 
 @pytest.fixture
@@ -141,10 +140,10 @@ async def test_files_are_not_taken(stranger: httpx.AsyncClient) -> None:
     assert answer.status_code == 400
 
 
-async def test_many_wrong_keys_at_once_are_turned_away_unread(locked: FastAPI) -> None:
+async def test_many_wrong_keys_at_once_are_turned_away_unread(parts: Parts) -> None:
     patience = Patience(seconds=0.2, at_once=2)
-    locked.state.login_patience = patience
-    async with browser(locked) as client:
+    parts.door = AdminDoor(KEY, patience)
+    async with browser(app_of(parts)) as client:
         wrong = [asyncio.create_task(sign_in(client, f"guess {number}")) for number in range(6)]
         statuses = sorted(answer.status_code for answer in await asyncio.gather(*wrong))
         assert statuses == [401, 401, 429, 429, 429, 429]
@@ -152,9 +151,9 @@ async def test_many_wrong_keys_at_once_are_turned_away_unread(locked: FastAPI) -
     assert not patience.is_spent("127.0.0.1")
 
 
-async def test_waiting_out_a_wrong_key_holds_nobody_else_up(locked: FastAPI) -> None:
-    locked.state.login_patience = Patience(seconds=30)
-    async with browser(locked) as client:
+async def test_waiting_out_a_wrong_key_holds_nobody_else_up(parts: Parts) -> None:
+    parts.door = AdminDoor(KEY, Patience(seconds=30))
+    async with browser(app_of(parts)) as client:
         slow = asyncio.create_task(sign_in(client, "wrong"))
         assert (await sign_in(client)).status_code == 303
         assert not slow.done()
