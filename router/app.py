@@ -39,6 +39,7 @@ from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings, read_settings
 from router.telemetry import Telemetry
+from router.telemetry.export import make_export
 from router.upstream.contract import Upstream
 from router.upstream.health import Health
 from router.upstream.litellm_provider import LitellmProvider
@@ -85,13 +86,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 def assemble(settings: Settings) -> Gateway:
     """Makes every part and joins them; nothing is started and nothing is connected yet. Raises ConfigError."""
-    telemetry, health, keys = Telemetry(), Health(), _keys(settings)
+    telemetry, health, keys = Telemetry(make_export(os.environ)), Health(), _keys(settings)
     policy = PolicyWatcher(_policy_file(settings), os.environ)
-    judge = Judge(first_classifier(settings), on_failure=telemetry.judge_failures.inc)
+    judge = Judge(first_classifier(settings))
     cache = make_cache(settings)
     store = SqlStore(settings.store_url)
-    recorder = Recorder(store, on_drop=telemetry.dropped.inc)
-    telemetry.condition_errors.set_function(lambda: policy.current.condition_errors)
+    recorder = Recorder(store)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
     uptake = Uptake(Registry(store), judge)
@@ -121,6 +121,7 @@ def assemble(settings: Settings) -> Gateway:
         keys=keys,
         door=AdminDoor(settings.admin_key.get_secret_value() if settings.admin_key else None),
         telemetry=telemetry,
+        health=health,
         pipeline=Pipeline(
             policy=lambda: policy.current,
             judge=judge,

@@ -189,6 +189,8 @@ class Outcome:
     purpose: Purpose = "chat"
     parent_id: str | None = None
     caller_request_id: str | None = None
+    traceparent: str | None = None
+    """As the caller sent it (W3C Trace Context); for traces alone, the ledger does not keep it."""
     conversation: str | None = None
     route: str | None = None
     policy: str = ""
@@ -216,6 +218,8 @@ class Outcome:
     baseline_nano: int | None = None
     always_small_nano: int | None = None
     latency_ms: float = 0.0
+    called_ms: float | None = None
+    """When the upstream was called that answered; for traces alone."""
     ttft_ms: float | None = None
     overhead_ms: float = 0.0
     complexity: float | None = None

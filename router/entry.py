@@ -98,6 +98,8 @@ class Entry:
         self._failed = work.failed
         self.upstream_seconds += work.upstream_seconds
         self.row.attempts = len(work.failed)
+        if work.called is not None:
+            self.row.called_ms = (work.called - self._received) * 1000
         if work.calling is not None:
             self.served_by(work.calling)
             self.billed(None, 0)
@@ -187,6 +189,7 @@ class Entry:
             row.key,
             purpose="attempt",
             parent_id=row.request_id,
+            traceparent=row.traceparent,
             route=row.route,
             policy=row.policy,
             plan=row.plan,

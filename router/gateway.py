@@ -30,7 +30,9 @@ from router.pipeline import Pipeline
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings
 from router.telemetry import Telemetry
+from router.telemetry.vitals import Vitals
 from router.upstream.contract import Upstream
+from router.upstream.health import Health
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Gateway:
     keys: KeyRing
     door: AdminDoor
     telemetry: Telemetry
+    health: Health
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
     prepare: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -71,6 +74,8 @@ class Gateway:
 
     async def start(self) -> None:
         """Brings every part up. A database or Redis that is away is not waited for; a foreign one stops the start."""
+        self.telemetry.vitals = self.vitals
+        self.telemetry.export.start()
         for prepare in self.prepare:
             await prepare()
         await self.cache.start()
@@ -87,6 +92,7 @@ class Gateway:
         for upstream in self.upstreams.values():
             await upstream.aclose()
         await self.recorder.drain(self.settings.grace_seconds)
+        await self.telemetry.export.stop()
         await self.cache.aclose()
         await self.store.aclose()
 
@@ -102,6 +108,36 @@ class Gateway:
             "redis": redis,
             "database": database,
         }
+
+    def vitals(self) -> Vitals:
+        """What `/metrics` says of the parts."""
+        policy, breakers = self.policy.current, self.health.states()
+        parts = {
+            "classifier": self.judge.well,
+            "database": self.recorder.state == "ok",
+            "policy": self.policy.error is None,
+        }
+        if self.cache.shared:
+            parts["redis"] = self.cache.state != "degraded"
+        return Vitals(
+            policy.name,
+            policy.digest,
+            self.judge.classifier.name,
+            parts,
+            {name: breakers.get(name, "closed") for name in policy.models},
+            {
+                (route.name, rule.name): rule.condition.errors
+                for route in policy.routes.values()
+                for rule in route.rules
+                if rule.condition is not None
+            },
+            self.policy.reloads,
+            self.policy.refusals,
+            self.judge.failures,
+            self.recorder.written,
+            self.recorder.dropped,
+            self.recorder.waiting,
+        )
 
     async def label(
         self, caller: Caller, request_id: str, source: LabelSource, score: float, comment: str | None

@@ -35,12 +35,12 @@ class Judge:
         self,
         classifier: Classifier,
         clock: Callable[[], float] = time.monotonic,
-        on_failure: Callable[[], object] = lambda: None,
     ):
         self.classifier = classifier
         self.well = True
         """Whether it can be relied on: False from a failure, or a rest for slowness, to the next sound assessment."""
-        self._on_failure = on_failure
+        self.failures = 0
+        """Assessments that failed or were slow, so far."""
         self._clock = clock
         self._in_a_row = 0
         self._rests_until = -math.inf
@@ -76,7 +76,7 @@ class Judge:
         return assessment
 
     def _failed(self) -> None:
-        self._on_failure()
+        self.failures += 1
         self._in_a_row += 1
         if self._in_a_row >= TRIES_BEFORE_REST:
             self.well, self._in_a_row = False, 0

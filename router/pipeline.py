@@ -102,6 +102,7 @@ class Pipeline:
         """Answers one chat request over `wire`. Only a cancellation comes out as an exception."""
         entry = Entry(request.request_id, caller, request.received, stream=request.stream)
         entry.row.caller_request_id = request.headers.get("x-request-id", "")[:128] or None
+        entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
         entry.row.conversation = conversation_of(request.body, request.headers, caller.tenant)
         try:
             policy = self._policy()

@@ -47,7 +47,8 @@ OWNERS = {
     "aiohttp": ["router/upstream/"],
     "typer": ["router/cli/"],
     "rich": ["router/cli/", "router/demo/"],
-    "prometheus_client": ["router/telemetry.py"],
+    "prometheus_client": ["router/telemetry/page.py"],
+    "opentelemetry": ["router/telemetry/otel.py"],
     "ruamel": ["router/policy/", "router/access/keys.py"],
     "openai": ["router/demo/"],
 }

@@ -27,6 +27,7 @@ class Work:
     """One decided request. What stands below `models` is filled in by whoever calls upstream.
 
     calling: the model a call is open to that has not answered yet; still set when the caller left meanwhile.
+    called: when the last call began, by `time.perf_counter()`.
     """
 
     request_id: str
@@ -38,6 +39,7 @@ class Work:
     failed: list[FailedAttempt] = field(default_factory=list)
     upstream_seconds: float = 0.0
     calling: ModelSpec | None = None
+    called: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

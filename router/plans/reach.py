@@ -49,7 +49,7 @@ class Reach:
         model = call.model
         started, at_unix = time.perf_counter(), time.time()
         entered = False
-        work.calling = model
+        work.calling, work.called = model, started
         try:
             self._health.enter(model)
             entered = True

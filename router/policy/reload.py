@@ -33,6 +33,8 @@ class PolicyWatcher:
         raw = self._read()
         self.current: Policy = self._load(raw)
         self.error: PolicyError | None = None
+        self.reloads = self.refusals = 0
+        """How often another policy came into use, and how often what the file had become could not be used."""
         self._seen: bytes | None = _digest(raw)
 
     def poll(self) -> bool:
@@ -46,6 +48,7 @@ class PolicyWatcher:
         except PolicyError as error:
             if self._seen is not None or str(error) != str(self.error):
                 log.warning("policy kept: %s", error)
+                self.refusals += 1
             self._seen, self.error = None, error
             return False
         digest = _digest(raw)
@@ -57,8 +60,10 @@ class PolicyWatcher:
         except PolicyError as error:
             log.warning("policy kept: %s", error)
             self.error = error
+            self.refusals += 1
             return False
         before, self.current, self.error = self.current, policy, None
+        self.reloads += 1
         log.info("policy %s follows %s", policy.label, before.label)
         return True
 

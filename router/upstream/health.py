@@ -55,6 +55,14 @@ class Health:
                 reasons[name] = f"being tried again: {trouble.why}"
         return reasons
 
+    def states(self) -> Mapping[str, str]:
+        """The breaker of each model that failed lately: `closed`, `open`, or `half_open` while one call may probe."""
+        now = self._clock()
+        return {
+            name: "open" if now < trouble.until else "half_open" if trouble.until else "closed"
+            for name, trouble in self._troubled.items()
+        }
+
     def retry_after(self) -> float | None:
         """Seconds until the first model that is out of order may be tried again; None where none is."""
         now = self._clock()

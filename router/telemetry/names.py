@@ -1,0 +1,101 @@
+"""Every metric of `/metrics` in one table: its name, its kind, its labels, what it says. Values come from elsewhere.
+
+Names begin with `signalbox_` and end in their base unit (Prometheus's conventions). Labels are closed sets: names of
+the policy, codes of `router.errors`, words listed here. No user, key, tenant or path is ever one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from router import errors
+
+OTHER, NOBODY = "other", "none"
+"""A name that no policy knows (or one too many); no name at all: nobody answered, or no route was asked for."""
+
+TOKEN_KINDS = ("input", "cache_read", "cache_write", "output")
+"""Disjoint, so that they add up: `input` is what no prompt cache served."""
+
+RESULTS = ("ok", "refused", "caller_left", "broke_off", "failed")
+"""How a call to a model ends: answered; answered with a 4xx that was passed on; the caller left; the answer broke off
+after it had begun; no answer (a retry or a fallback follows, where there is one)."""
+
+BREAKER_STATES = ("closed", "half_open", "open")
+SIGNALS = ("traces", "metrics")
+
+_MORE_CODES = ("duplicate_key", "invalid_json", "unsupported_address", "unsupported_encoding")
+"""Codes that are given where an error is raised, not by its class."""
+
+
+def _codes(base: type[errors.RequestError]) -> set[str]:
+    return {base.default_code}.union(*(_codes(child) for child in base.__subclasses__()))
+
+
+ERROR_CODES = frozenset({*_codes(errors.RequestError), *_MORE_CODES})
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One name of `/metrics`; counters end in `_total`, histograms add `_bucket`, `_sum` and `_count` to theirs."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    says: str
+    labels: tuple[str, ...] = ()
+
+
+def _counter(name: str, says: str, *labels: str) -> Metric:
+    return Metric(name, "counter", says, labels)
+
+
+def _gauge(name: str, says: str, *labels: str) -> Metric:
+    return Metric(name, "gauge", says, labels)
+
+
+def _histogram(name: str, says: str, *labels: str) -> Metric:
+    return Metric(name, "histogram", says, labels)
+
+
+REQUESTS = _counter("signalbox_requests_total", "Requests answered.", "route", "model", "status")
+ERRORS = _counter("signalbox_request_errors_total", "Requests that ended in an error.", "fault", "code")
+TURNED_AWAY = _counter(
+    "signalbox_turned_away_total", "Chat requests that were not accepted, so have no ledger row.", "code"
+)
+CALLERS_LEFT = _counter("signalbox_callers_left_total", "Requests whose callers left before the end.", "route")
+DECISIONS = _counter("signalbox_decisions_total", "Requests by the rule that decided.", "route", "rule")
+CACHE = _counter("signalbox_cache_total", "What the exact cache said.", "verdict")
+TOKENS = _counter("signalbox_tokens_total", "Tokens billed; the kinds are disjoint.", "model", "kind")
+REASONING = _counter("signalbox_reasoning_tokens_total", "Of the output tokens, those spent on reasoning.", "model")
+SPEND = _counter("signalbox_spend_usd_total", "Dollars spent, where prices are known.", "model")
+BASELINE = _counter(
+    "signalbox_baseline_usd_total", "Dollars that the same tokens cost at the route's baseline.", "model"
+)
+UNPRICED = _counter("signalbox_unpriced_total", "Calls whose price is not known.", "model")
+ATTEMPTS = _counter("signalbox_upstream_attempts_total", "Upstream calls by how they ended.", "model", "result")
+FAILURES = _counter("signalbox_upstream_failures_total", "Upstream calls that brought no answer.", "model", "code")
+OVERHEAD = _histogram("signalbox_overhead_seconds", "Time added by the gateway.")
+DURATION = _histogram("signalbox_request_seconds", "Time from request to last byte.", "model", "cache")
+FIRST_TOKEN = _histogram(
+    "signalbox_time_to_first_token_seconds", "Time from request to first byte of streams that a model answers.", "model"
+)
+IN_FLIGHT = _gauge("signalbox_requests_in_flight", "Requests being answered.")
+JUDGE_FAILURES = _counter("signalbox_judge_failures_total", "Assessments that failed or were slow.")
+JUDGE_FALLBACKS = _counter("signalbox_judge_fallbacks_total", "Requests decided without an assessment.")
+CONDITION_ERRORS = _counter(
+    "signalbox_condition_errors_total", "Conditions of the policy in use that erred.", "route", "rule"
+)
+POLICY_RELOADS = _counter("signalbox_policy_reloads_total", "Looks at a changed policy file.", "result")
+POLICY = _gauge("signalbox_policy_info", "The policy in use; always 1.", "name", "digest")
+CLASSIFIER = _gauge("signalbox_classifier_info", "The classifier in use; always 1.", "classifier")
+BUILD = _gauge("signalbox_build_info", "What runs; always 1.", "version", "python")
+PART_WELL = _gauge("signalbox_part_well", "1 while a part is well, 0 while the gateway does without it.", "part")
+BREAKER = _gauge("signalbox_breaker_state", "1 for the state that a model's breaker is in.", "model", "state")
+LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
+LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
+LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.")
+OTLP_SENT = _counter("signalbox_otlp_sent_total", "Spans and metric batches that the collector took.", "signal")
+OTLP_DROPPED = _counter("signalbox_otlp_dropped_total", "Spans and metric batches given up.", "signal")
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in list(globals().values()) if isinstance(metric, Metric)}
+"""All of ours. `process_*` (memory, CPU, descriptors) come from the Prometheus client itself."""

@@ -1,0 +1,27 @@
+"""How the gateway's parts are just now, as plain values. Whoever keeps the parts fills this in at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """parts: whether each is well. breakers: `closed`, `half_open` or `open` for each model of the policy.
+
+    condition_errors: by route and rule, since the policy was loaded.
+    """
+
+    policy_name: str
+    policy_digest: str
+    classifier: str
+    parts: Mapping[str, bool]
+    breakers: Mapping[str, str] = field(default_factory=dict)
+    condition_errors: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    policy_reloads: int = 0
+    policy_refusals: int = 0
+    judge_failures: int = 0
+    ledger_written: int = 0
+    ledger_dropped: int = 0
+    ledger_waiting: int = 0
