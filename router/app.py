@@ -71,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a POST that is sent elsewhere loses its body, or its key, with some clients
     )
     app.state.gateway = gateway
     app.router.routes.insert(0, Route("/v1/chat/completions", chat, methods=["POST"]))
