@@ -30,6 +30,9 @@ class BoundedConnection(HttpToolsProtocol):
     head_seconds = 10.0
     body_seconds = 120.0
     """For the whole body, from the end of the head on: 10 MB at no less than 0.7 Mbit/s."""
+    linger_seconds = 5.0
+    """What still comes of a body is read and thrown away so long after the answer, a 413 say; cut off at once, a client
+    in the middle of sending would not see the answer."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -95,6 +98,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._in_body = False
             super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
+            self._set_deadline(of_body=True, seconds=self.linger_seconds)
+
     def _pass_over_upgrade(self, rest: bytes) -> None:
         """Reads the request once more as one that offers nothing, and goes on with what follows (RFC 9110 7.8)."""
         version = self.parser.get_http_version().encode()
@@ -130,10 +138,12 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
-    def _set_deadline(self, *, of_body: bool) -> None:
+    def _set_deadline(self, *, of_body: bool, seconds: float | None = None) -> None:
         self._clear_deadline()
         self._deadline_of_body = of_body
-        self._deadline = self.loop.call_later(self.body_seconds if of_body else self.head_seconds, self._run_out)
+        if seconds is None:
+            seconds = self.body_seconds if of_body else self.head_seconds
+        self._deadline = self.loop.call_later(seconds, self._run_out)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:
