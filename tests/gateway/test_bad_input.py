@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from router.app import create_app
 from router.settings import Settings
 from router.upstream.standin import StandIn
-from tests.gateway.conftest import House
-from tests.running import POLICY, chat_body, running
+from tests.gateway.conftest import House, make_house
+from tests.running import POLICY, chat_body, client_of, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HI = [{"role": "user", "content": "hi"}]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One for all: nothing bad may leave anything behind."""
+    async with make_house(tmp_path_factory.mktemp("house")) as made:
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -56,6 +67,7 @@ HI = [{"role": "user", "content": "hi"}]
 async def test_a_wrong_body_is_refused_with_the_member_to_blame(
     house: House, body: Any, status: int, code: str, param: str | None
 ) -> None:
+    called = len(house.small.journal) + len(house.large.journal)
     for path in ("/v1/chat/completions", "/v1/route"):
         answer = await house.gateway.post(path, body)
         assert answer.status_code == status, answer.text
@@ -63,8 +75,7 @@ async def test_a_wrong_body_is_refused_with_the_member_to_blame(
         assert (error["code"], error["param"]) == (code, param)
         assert error["message"]
         assert answer.headers["x-signalbox-fault"] == "caller"
-    assert not house.small.journal
-    assert not house.large.journal
+    assert len(house.small.journal) + len(house.large.journal) == called
 
 
 async def test_eleven_megabytes_are_too_many(house: House) -> None:
@@ -77,16 +88,21 @@ async def test_odd_members_that_are_not_ours_to_judge_pass(house: House) -> None
     assert (await house.gateway.chat("hi", **odd)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/embeddings", "/v1/chat", "/v1/chat/completions/x", "/nothing"])
-async def test_what_is_not_there_is_a_404_in_openais_shape(house: House, path: str) -> None:
-    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
-        answer = await client.get(path)
+@pytest.mark.parametrize(
+    "path",
+    ["/v1", "/v1/", "/v1/embeddings", "/v1/chat", "/v1/chat/completions/x", "/nothing", "/v1/chat/completions/",
+     "/v1/route/", "/v1/feedback/", "/api/costs/"],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_is_not_there_is_a_404_in_openais_shape(house: House, method: str, path: str) -> None:
+    async with client_of(house.gateway.url) as client:
+        answer = await client.request(method, path, json=chat_body("hi"))
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
 async def test_a_wrong_method_is_a_405_in_openais_shape(house: House) -> None:
-    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+    async with client_of(house.gateway.url) as client:
         answer = await client.get("/v1/chat/completions")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
 
@@ -120,7 +136,7 @@ async def test_feedback_on_an_unknown_request_is_a_404(house: House) -> None:
 
 @pytest.mark.parametrize("query", ["since=yesterday", "by=mood", "since=7d&until=nonsense"])
 async def test_wrong_report_queries_are_refused(house: House, query: str) -> None:
-    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+    async with client_of(house.gateway.url) as client:
         answer = await client.get(f"/api/costs?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["param"]
@@ -143,7 +159,7 @@ async def test_keys_are_asked_for_and_tenants_see_only_their_own(tmp_path: Path)
             opinion = {"request_id": request_id, "thumb": "up"}
             for key, status in (("Bearer two", 404), ("Bearer one", 202)):
                 assert (await gateway.post("/v1/feedback", opinion, authorization=key)).status_code == status
-            async with httpx.AsyncClient(base_url=gateway.url) as client:
+            async with client_of(gateway.url) as client:
                 for key, status in (("Bearer two", 404), ("Bearer one", 200)):
                     story = await client.get(f"/v1/decisions/{request_id}", headers={"authorization": key})
                     assert story.status_code == status
@@ -155,7 +171,7 @@ async def test_the_admin_key_guards_the_control_plane_alone(tmp_path: Path) -> N
     model = StandIn("m", lambda text: "fine")
     async with model.serve() as url:
         async with running(tmp_path, POLICY.format(small=url, large=url), admin_key="boss") as gateway:
-            async with httpx.AsyncClient(base_url=gateway.url) as client:
+            async with client_of(gateway.url) as client:
                 for path in ("/api/costs", "/metrics", "/openapi.json", "/docs"):
                     assert (await client.get(path)).status_code in (401, 303), path
                     allowed = await client.get(path, headers={"authorization": "Bearer boss"})
@@ -166,7 +182,7 @@ async def test_the_admin_key_guards_the_control_plane_alone(tmp_path: Path) -> N
 
 
 async def test_a_host_that_is_not_loopback_is_kept_off_the_open_control_plane(house: House) -> None:
-    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+    async with client_of(house.gateway.url) as client:
         answer = await client.get("/api/costs", headers={"host": "rebound.example"})
     assert answer.status_code == 403
 
@@ -194,13 +210,13 @@ async def state(house: House, wanted: str) -> bool:
 
 async def test_an_id_that_is_none_of_ours_is_not_looked_for(house: House) -> None:
     for odd in ("%00", "x" * 3000, "req_%F0%9F%90%8D"):
-        async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+        async with client_of(house.gateway.url) as client:
             assert (await client.get(f"/v1/decisions/{odd}")).status_code == 404
     assert (await house.gateway.post("/v1/feedback", {"request_id": "\0", "thumb": "up"})).status_code == 404
 
 
 async def test_a_405_names_the_methods_that_are_allowed(house: House) -> None:
-    async with httpx.AsyncClient(base_url=house.gateway.url) as client:
+    async with client_of(house.gateway.url) as client:
         answer = await client.delete("/v1/chat/completions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
