@@ -86,7 +86,7 @@ def _requests(counts: Counts) -> Iterator[Family]:
     yield _counter(names.ATTEMPTS, _summed([*served, *failed], lambda of: (of.kind.model, _result(of))))
     yield _counter(names.FAILURES, _summed(failed, lambda of: (of.kind.model, of.kind.code or NOBODY)))
     yield _histogram(names.OVERHEAD, {(): counts.overhead})
-    yield _histogram(names.DURATION, {**counts.duration})
+    yield _histogram(names.DURATION, dict(counts.duration.items()))
     yield _histogram(names.FIRST_TOKEN, {(model,): observed for model, observed in counts.first_token.items()})
     yield _counter(names.JUDGE_FALLBACKS, {(): sum(of.count for of in chats if of.kind.unjudged)})
 
@@ -106,7 +106,7 @@ def _parts(vitals: Vitals) -> Iterator[Family]:
         names.BREAKER,
         {(model, state): int(state == now) for model, now in vitals.breakers.items() for state in names.BREAKER_STATES},
     )
-    yield _counter(names.CONDITION_ERRORS, {**vitals.condition_errors})
+    yield _counter(names.CONDITION_ERRORS, dict(vitals.condition_errors.items()))
     yield _counter(names.POLICY_RELOADS, {("ok",): vitals.policy_reloads, ("failed",): vitals.policy_refusals})
     yield _counter(names.JUDGE_FAILURES, {(): vitals.judge_failures})
     yield _counter(names.LEDGER_WRITTEN, {(): vitals.ledger_written})
