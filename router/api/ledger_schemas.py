@@ -18,6 +18,9 @@ _TALLY_EXAMPLE: dict[str, Any] = {
     "cache_hits": 96,
     "errors": 3,
     "unpriced": 0,
+    "inner_unpriced": 0,
+    "estimated": 12,
+    "inner_estimated": 0,
 }
 
 _ROW_EXAMPLE: dict[str, Any] = {
@@ -47,11 +50,12 @@ _ROW_EXAMPLE: dict[str, Any] = {
     "complexity": 0.21,
     "task": "chat",
     "language": "en",
+    "usage_estimated": False,
+    "purpose": "chat",
 }
 
 _STORY_EXAMPLE: dict[str, Any] = {
     **_ROW_EXAMPLE,
-    "purpose": "chat",
     "parent_id": None,
     "caller_request_id": None,
     "conversation": "fp_0123456789abcdef01234567",
@@ -113,7 +117,12 @@ class Costs(BaseModel):
     inner_usd: float | None = Field(description="The part of spend_usd that audits, judge and other inner calls cost.")
     cache_hits: int
     errors: int
-    unpriced: int
+    unpriced: int = Field(description="Requests and inner calls of unknown cost; counted in no amount.")
+    inner_unpriced: int = Field(description="The inner calls among them.")
+    estimated: int = Field(
+        description="Requests and inner calls whose tokens are our estimate: the upstream gave none."
+    )
+    inner_estimated: int = Field(description="The inner calls among them.")
 
 
 class CostGroup(Costs):
@@ -173,22 +182,37 @@ class RequestRow(BaseModel):
     complexity: float | None
     task: str | None
     language: str | None
+    usage_estimated: bool
+    purpose: str
 
 
 class RequestPageBody(BaseModel):
     """Requests, newest first; `next` is the cursor of the page after, null on the last."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"total": 1, "rows": [_ROW_EXAMPLE], "next": None}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"total": 1, "total_capped": False, "rows": [_ROW_EXAMPLE], "next": None}}
+    )
 
-    total: int
+    total: int | None = Field(description="All that match; null on pages behind the first.")
+    total_capped: bool = Field(description="More match than `total` says: nobody counted further.")
     rows: list[RequestRow]
     next: str | None
 
 
+class TailBody(BaseModel):
+    """Requests by the time of their end, the latest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"rows": [_ROW_EXAMPLE], "next": "2026-01-31T08:00:01.000Z", "left_out": False}}
+    )
+
+    rows: list[RequestRow]
+    next: str = Field(description="What to ask with next, as `after`.")
+    left_out: bool = Field(description="More have ended than are given.")
+
+
 class InnerRow(RequestRow):
     """A call made for a request beside its answer: a failed attempt, an audit, a judge's call."""
-
-    purpose: str
 
 
 class KeptLabelBody(BaseModel):
@@ -241,6 +265,32 @@ class Percentiles(BaseModel):
 
     p50: float | None
     p95: float | None
+    p99: float | None
+
+
+class CacheKindBody(Costs):
+    """The requests of one cache verdict."""
+
+    verdict: str = Field(description="`miss` and `bypass` asked a model; every other one answered from the cache.")
+
+
+class InnerKindBody(BaseModel):
+    """The inner calls of one purpose."""
+
+    purpose: str
+    calls: int
+    failed: int
+    spend_usd: float | None
+    unpriced: int
+    estimated: int
+
+
+class PriceSourceBody(BaseModel):
+    """Calls whose price is from one place."""
+
+    source: str = Field(description="`policy`: the operator said so. Else a price list and its date: an estimate.")
+    calls: int
+    spend_usd: float
 
 
 class SpendPointBody(Costs):
@@ -259,9 +309,15 @@ class SummaryBody(Costs):
                 "since": "2026-01-24T08:00:00.000Z",
                 "until": "2026-01-31T08:00:00.000Z",
                 **_TALLY_EXAMPLE,
+                "asked_usd": 1.8,
                 "cache_share": 0.08,
-                "latency_ms": {"p50": 640.2, "p95": 4210.0},
-                "overhead_ms": {"p50": 0.6, "p95": 1.4},
+                "latency_ms": {"p50": 640.2, "p95": 4210.0, "p99": 6120.0},
+                "overhead_ms": {"p50": 0.6, "p95": 1.4, "p99": 2.2},
+                "cache": [{"verdict": "hit", **_TALLY_EXAMPLE}],
+                "inner": [
+                    {"purpose": "audit", "calls": 7, "failed": 0, "spend_usd": 0.04, "unpriced": 0, "estimated": 0}
+                ],
+                "prices": [{"source": "policy", "calls": 1104, "spend_usd": 1.84}],
                 "spend": [{"at": "2026-01-30", "model": "large", **_TALLY_EXAMPLE}],
             }
         }
@@ -269,7 +325,11 @@ class SummaryBody(Costs):
 
     since: str
     until: str
+    asked_usd: float | None = Field(description="The part of spend_usd that the requests themselves cost.")
     cache_share: float
     latency_ms: Percentiles
     overhead_ms: Percentiles
+    cache: list[CacheKindBody]
+    inner: list[InnerKindBody]
+    prices: list[PriceSourceBody]
     spend: list[SpendPointBody]

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from router.dashboard.format import count, money
-from router.ledger.reports import SpendPoint
+from router.ledger.summary import SpendPoint
 from router.ledger.tally import Tally
 from router.ledger.window import Window, timestamp
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from router.domain import Outcome
-from router.ledger.reports import CostReport, KeptLabel, RequestPage, RequestStory, SpendPoint, Summary
+from router.ledger.reports import CostReport, KeptLabel, RequestPage, RequestStory, Summary, Tail
 from router.ledger.tally import Tally, dollars
 from router.ledger.window import Window, timestamp
 
@@ -27,6 +27,9 @@ def tally_document(tally: Tally) -> Document:
         "cache_hits": tally.cache_hits,
         "errors": tally.errors,
         "unpriced": tally.unpriced,
+        "inner_unpriced": tally.inner_unpriced,
+        "estimated": tally.estimated,
+        "inner_estimated": tally.inner_estimated,
     }
 
 
@@ -40,21 +43,48 @@ def costs_document(report: CostReport) -> Document:
     }
 
 
-def summary_document(summary: Summary, points: tuple[SpendPoint, ...]) -> Document:
+def summary_document(summary: Summary) -> Document:
     """`/api/summary`."""
     return {
         **_window(summary.window),
         **tally_document(summary.tally),
+        "asked_usd": summary.tally.asked_usd,
         "cache_share": summary.tally.cache_share,
-        "latency_ms": {"p50": summary.latency_p50_ms, "p95": summary.latency_p95_ms},
-        "overhead_ms": {"p50": summary.overhead_p50_ms, "p95": summary.overhead_p95_ms},
-        "spend": [{"at": point.at, "model": point.model, **tally_document(point.tally)} for point in points],
+        "latency_ms": asdict(summary.latency_ms),
+        "overhead_ms": asdict(summary.overhead_ms),
+        "cache": [{"verdict": kind.verdict, **tally_document(kind.tally)} for kind in summary.cache],
+        "inner": [
+            {
+                "purpose": kind.purpose,
+                "calls": kind.calls,
+                "failed": kind.failed,
+                "spend_usd": kind.tally.inner_usd,
+                "unpriced": kind.tally.inner_unpriced,
+                "estimated": kind.tally.inner_estimated,
+            }
+            for kind in summary.inner
+        ],
+        "prices": [
+            {"source": place.source, "calls": place.calls, "spend_usd": dollars(place.spend_nano)}
+            for place in summary.prices
+        ],
+        "spend": [{"at": point.at, "model": point.model, **tally_document(point.tally)} for point in summary.points],
     }
 
 
 def page_document(page: RequestPage) -> Document:
     """`/api/requests`."""
-    return {"total": page.total, "rows": [row_document(row) for row in page.rows], "next": page.next}
+    rows = [row_document(row) for row in page.rows]
+    return {"total": page.total, "total_capped": page.capped, "rows": rows, "next": page.next}
+
+
+def tail_document(tail: Tail) -> Document:
+    """`/api/tail`."""
+    return {
+        "rows": [row_document(row) for row in tail.rows],
+        "next": timestamp(tail.next_unix),
+        "left_out": tail.left_out,
+    }
 
 
 def row_document(outcome: Outcome) -> Document:
@@ -86,6 +116,8 @@ def row_document(outcome: Outcome) -> Document:
         "complexity": outcome.complexity,
         "task": outcome.task,
         "language": outcome.language,
+        "usage_estimated": outcome.usage.estimated,
+        "purpose": outcome.purpose,
     }
 
 
@@ -95,7 +127,6 @@ def story_document(story: RequestStory) -> Document:
     features = outcome.features
     return {
         **row_document(outcome),
-        "purpose": outcome.purpose,
         "parent_id": outcome.parent_id,
         "caller_request_id": outcome.caller_request_id,
         "conversation": outcome.conversation,
@@ -121,7 +152,7 @@ def story_document(story: RequestStory) -> Document:
         "features": None if features is None else {"digest": outcome.features_digest, "dimensions": len(features)},
         "request_text": outcome.request_text,
         "response_text": outcome.response_text,
-        "inner": [{**row_document(inner), "purpose": inner.purpose} for inner in story.inner],
+        "inner": [row_document(inner) for inner in story.inner],
         "labels": [_label(label) for label in story.labels],
     }
 

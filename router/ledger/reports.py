@@ -1,34 +1,79 @@
-"""What the ledger tells: costs by anything, tiles for a dashboard, requests page by page, and the story of one.
+"""What the ledger tells: costs by anything, requests page by page, those that just ended, and the story of one.
 
-Numbers are the same on SQLite and PostgreSQL. What the columns of a cost report mean is said in `tally`.
+Numbers are the same on SQLite and PostgreSQL. What the columns of a cost report mean is said in `tally`; the figures
+of a dashboard's first page are made in `summary`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import math
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from router.domain import CacheVerdict, Outcome, OutcomeKind
+from router.domain import Outcome
 from router.errors import BadRequest
 from router.ledger.contract import Store
+from router.ledger.filters import Filters, matching, within
 from router.ledger.rows import outcome_of
+from router.ledger.summary import Step, Summary, moment_of, spend_over_time, summary, time_of
+from router.ledger.sums import SUMS, tally_of
 from router.ledger.tables import features, labels, outcomes, texts
 from router.ledger.tally import Tally
-from router.ledger.window import Window, timestamp
+from router.ledger.window import Window
+
+__all__ = [
+    "BYS",
+    "COUNT_MOST",
+    "PAGE_MOST",
+    "SORTS",
+    "By",
+    "CostReport",
+    "CostRow",
+    "Filters",
+    "KeptLabel",
+    "RequestPage",
+    "RequestStory",
+    "Sort",
+    "Step",
+    "Summary",
+    "Tail",
+    "costs",
+    "every_request",
+    "request",
+    "requests",
+    "spend_over_time",
+    "summary",
+    "tail",
+]
 
 By = Literal["model", "route", "rule", "tenant", "key", "task", "day", "hour"]
 BYS: tuple[By, ...] = get_args(By)
 
-PAGE_MOST = 500
+Column = Literal[
+    "key", "requests", "input_tokens", "output_tokens", "cache_hits", "errors", "spend_usd", "baseline_usd",
+    "saved_usd", "unpriced",
+]  # fmt: skip
+Sort = Literal[
+    Column, "-key", "-requests", "-input_tokens", "-output_tokens", "-cache_hits", "-errors", "-spend_usd",
+    "-baseline_usd", "-saved_usd", "-unpriced",
+]  # fmt: skip
+SORTS: tuple[str, ...] = get_args(Sort)
+"""A column of a cost report; with a minus the largest first."""
 
-_CHAT = outcomes.c.purpose == "chat"
-_FAILED = outcomes.c.outcome.not_in(("ok", "client_closed"))
+PAGE_MOST = 500
+COUNT_MOST = 100_000
+"""Nobody counts further than this for a page."""
+
+TAIL_MOST = 100
+LATE_SECONDS = 5.0
+"""How late a row may be written after its answer, and clocks of gateways differ, before a tail misses it."""
+LONGEST_SECONDS = 900.0
+"""A tail misses requests that took longer than this: without a bound it would read the whole ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +86,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """rows: the dearest first, days and hours in order of time. total: over all rows."""
+    """rows: the dearest first, days and hours in order of time, or as sorted. total: over all rows."""
 
     window: Window
     by: By
@@ -50,48 +95,28 @@ class CostReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Tiles for a dashboard. Percentiles (nearest rank) over requests that were answered; None where none was."""
-
-    window: Window
-    tally: Tally
-    latency_p50_ms: float | None
-    latency_p95_ms: float | None
-    overhead_p50_ms: float | None
-    overhead_p95_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SpendPoint:
-    """What one model cost in one hour or day. at: RFC 3339, the beginning. tally: as in a cost report."""
-
-    at: str
-    model: str | None
-    tally: Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which requests to list; None lets all through."""
-
-    model: str | None = None
-    route: str | None = None
-    rule: str | None = None
-    tenant: str | None = None
-    key: str | None = None
-    task: str | None = None
-    status: int | None = None
-    outcome: OutcomeKind | None = None
-    cache: CacheVerdict | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RequestPage:
-    """total: all that match. rows: newest first, without features and texts. next: the cursor of the next page."""
+    """rows: newest first, without features and texts. next: the cursor of the next page.
 
-    total: int
+    total: all that match, at most so many as were to be counted (`capped`: there are more); None where nobody counted.
+    """
+
+    total: int | None
     rows: tuple[Outcome, ...]
     next: str | None
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Requests by the time of their end, the latest first. next_unix: what to ask with next; rows may come again.
+
+    left_out: more have ended than are given.
+    """
+
+    rows: tuple[Outcome, ...]
+    next_unix: float
+    left_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,63 +140,78 @@ class RequestStory:
     labels: tuple[KeptLabel, ...]
 
 
-async def costs(store: Store, window: Window, by: By) -> CostReport:
+async def costs(
+    store: Store, window: Window, by: By, filters: Filters | None = None, sort: Sort | None = None
+) -> CostReport:
     """What was spent and saved, by one thing."""
-    group = _group(by)
-    found = await store.rows(sa.select(group.label("group"), *_SUMS).where(*_within(window)).group_by(group))
-    rows = [CostRow(_shown(by, row["group"]), _tally(row)) for row in found]
+    group = time_of(by) if by == "day" or by == "hour" else outcomes.c[by]
+    conditions = (*within(window), *matching(filters))
+    found = await store.rows(sa.select(group.label("group"), *SUMS).where(*conditions).group_by(group))
+    rows = [CostRow(_shown(by, row["group"]), tally_of(row)) for row in found]
     if by in ("day", "hour"):
         rows.sort(key=lambda row: row.key or "")
     else:
         rows.sort(key=lambda row: (-row.tally.spend_nano, -row.tally.requests, row.key or ""))
+    if sort is not None:
+        rows = _sorted(rows, sort)
     return CostReport(window, by, tuple(rows), sum((row.tally for row in rows), Tally()))
 
 
-async def summary(store: Store, window: Window) -> Summary:
-    """The figures of a dashboard's tiles."""
-    found = await store.rows(sa.select(*_SUMS, _count(_ANSWERED).label("answered")).where(*_within(window)))
-    answered = int(found[0]["answered"] or 0)
-    percentiles = [
-        await _percentile(store, window, column, share, answered)
-        for column in (outcomes.c.latency_ms, outcomes.c.overhead_ms)
-        for share in (0.50, 0.95)
-    ]
-    return Summary(window, _tally(found[0]), *percentiles)
-
-
-async def spend_over_time(store: Store, window: Window, step: Literal["day", "hour"] = "day") -> tuple[SpendPoint, ...]:
-    """Spend by model in each day or hour that had any requests, oldest first."""
-    time, model = _group(step), outcomes.c.model
-    query = sa.select(time.label("time"), model, *_SUMS).where(*_within(window)).group_by(time, model)
-    found = await store.rows(query)
-    points = [SpendPoint(_shown(step, row["time"]) or "", row["model"], _tally(row)) for row in found]
-    return tuple(sorted(points, key=lambda point: (point.at, point.model or "")))
-
-
 async def requests(
-    store: Store, window: Window, filters: Filters | None = None, *, limit: int = 50, cursor: str | None = None
+    store: Store,
+    window: Window,
+    filters: Filters | None = None,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    counted: bool = True,
+    count_most: int = COUNT_MOST,
 ) -> RequestPage:
     """One page of requests, newest first. New rows never shift the pages behind them.
 
+    What matches is only counted for the first page, and only where it is wanted.
     Raises BadRequest for a limit outside 1..500 and for a cursor that no page gave.
     """
     if not 1 <= limit <= PAGE_MOST:
         raise BadRequest(f"`limit` must be from 1 to {PAGE_MOST}.", param="limit")
-    wanted = {name: getattr(filters or Filters(), name) for name in Filters.__dataclass_fields__}
-    matching = [
-        *_within(window),
-        _CHAT,
-        *(outcomes.c[name] == value for name, value in wanted.items() if value is not None),
-    ]
-    total = (await store.rows(sa.select(sa.func.count().label("total")).select_from(outcomes).where(*matching)))[0]
-    if cursor is not None:
-        at_unix, request_id = _read_cursor(cursor)
-        place = sa.tuple_(outcomes.c.at_unix, outcomes.c.request_id)
-        matching += [outcomes.c.at_unix <= at_unix, place < sa.tuple_(sa.literal(at_unix), sa.literal(request_id))]
-    newest_first = (outcomes.c.at_unix.desc(), outcomes.c.request_id.desc())
-    found = await store.rows(sa.select(outcomes).where(*matching).order_by(*newest_first).limit(limit + 1))
+    conditions = [*within(window), *_listed(filters)]
+    total = None
+    if counted and cursor is None:
+        some = sa.select(sa.literal(1)).select_from(outcomes).where(*conditions).limit(count_most + 1).subquery()
+        total = int((await store.rows(sa.select(sa.func.count().label("total")).select_from(some)))[0]["total"])
+    found = await store.rows(_older(conditions, None if cursor is None else _read_cursor(cursor), limit + 1))
     rows = tuple(outcome_of(row) for row in found[:limit])
-    return RequestPage(int(total["total"]), rows, _cursor(rows[-1]) if len(found) > limit else None)
+    following = _cursor(rows[-1]) if len(found) > limit else None
+    if total is None:
+        return RequestPage(None, rows, following)
+    return RequestPage(min(total, count_most), rows, following, total > count_most)
+
+
+async def every_request(
+    store: Store, window: Window, filters: Filters | None = None, *, batch: int = PAGE_MOST
+) -> AsyncIterator[Sequence[Outcome]]:
+    """All requests that match, newest first, a batch at a time: a large ledger never has to fit in memory."""
+    conditions = [*within(window), *_listed(filters)]
+    place = None
+    while True:
+        rows = [outcome_of(row) for row in await store.rows(_older(conditions, place, batch))]
+        if rows:
+            yield rows
+        if len(rows) < batch:
+            return
+        place = rows[-1].at_unix, rows[-1].request_id
+
+
+async def tail(store: Store, after_unix: float, filters: Filters | None = None, *, limit: int = TAIL_MOST) -> Tail:
+    """Requests that ended after a moment, or up to LATE_SECONDS before it: tell rows apart by their ids."""
+    ended = (outcomes.c.at_unix + outcomes.c.latency_ms / 1000.0).label("ended")
+    since = after_unix - LATE_SECONDS
+    conditions = [outcomes.c.at_unix >= since - LONGEST_SECONDS, ended.element > since, *_listed(filters)]
+    query = sa.select(outcomes, ended).where(*conditions).order_by(sa.desc("ended"), outcomes.c.request_id.desc())
+    found = await store.rows(query.limit(limit + 1))
+    # Where nothing ends the next tail need not go further back than rows may be late.
+    following = max([after_unix, time.time() - LATE_SECONDS, *(row["ended"] for row in found)])
+    return Tail(tuple(outcome_of(row) for row in found[:limit]), following, len(found) > limit)
 
 
 async def request(store: Store, request_id: str) -> RequestStory | None:
@@ -193,72 +233,37 @@ async def request(store: Store, request_id: str) -> RequestStory | None:
     )
 
 
-_ANSWERED = sa.and_(_CHAT, outcomes.c.outcome == "ok")
-_COST = outcomes.c.cost_nano
-_COMPARED = sa.and_(_CHAT, _COST.is_not(None), sa.not_(_FAILED))
+def _listed(filters: Filters | None) -> list[sa.ColumnElement[bool]]:
+    """Requests, where no other purpose is asked for."""
+    asked = filters is not None and filters.purpose is not None
+    return [*([] if asked else [outcomes.c.purpose == "chat"]), *matching(filters)]
 
 
-def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    return sa.func.sum(sa.case((condition, 1), else_=0))
+def _older(conditions: Sequence[sa.ColumnElement[bool]], place: tuple[float, str] | None, limit: int) -> sa.Select[Any]:
+    """Rows newest first, behind a place."""
+    query = sa.select(outcomes).where(*conditions)
+    if place is not None:
+        here = sa.tuple_(outcomes.c.at_unix, outcomes.c.request_id)
+        query = query.where(outcomes.c.at_unix <= place[0], here < sa.tuple_(*map(sa.literal, place)))
+    return query.order_by(outcomes.c.at_unix.desc(), outcomes.c.request_id.desc()).limit(limit)
 
 
-def _sum(amount: sa.ColumnElement[Any], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    return sa.func.sum(sa.case((condition, amount), else_=0))
-
-
-_SUMS = [
-    _count(_CHAT).label("requests"),
-    _sum(outcomes.c.uncached_input + outcomes.c.cache_read + outcomes.c.cache_write, _CHAT).label("input_tokens"),
-    _sum(outcomes.c.output, _CHAT).label("output_tokens"),
-    _count(sa.and_(_CHAT, outcomes.c.cache == "hit")).label("cache_hits"),
-    _count(sa.and_(_CHAT, _FAILED)).label("errors"),
-    _sum(_COST, _COST.is_not(None)).label("spend_nano"),
-    _sum(_COST, sa.and_(sa.not_(_CHAT), _COST.is_not(None))).label("inner_nano"),
-    _sum(outcomes.c.baseline_nano, sa.and_(_COMPARED, outcomes.c.baseline_nano.is_not(None))).label("baseline_nano"),
-    _sum(outcomes.c.always_small_nano, sa.and_(_COMPARED, outcomes.c.always_small_nano.is_not(None))).label(
-        "always_small_nano"
-    ),
-    _count(_COST.is_(None)).label("unpriced"),
-    _count(sa.and_(sa.not_(_CHAT), _COST.is_(None))).label("inner_unpriced"),
-    _count(sa.and_(_COMPARED, outcomes.c.baseline_nano.is_(None))).label("no_baseline"),
-    _count(sa.and_(_COMPARED, outcomes.c.always_small_nano.is_(None))).label("no_small"),
-    _count(outcomes.c.usage_estimated).label("estimated"),
-]
-"""A column for each field of `Tally`."""
-
-
-def _tally(row: Mapping[Any, Any]) -> Tally:
-    """Of an empty group all sums are NULL."""
-    return Tally(**{name: int(row[name] or 0) for name in Tally.__dataclass_fields__})
-
-
-def _group(by: By) -> sa.ColumnElement[Any]:
-    return outcomes.c.hour // 24 if by == "day" else outcomes.c[by]
+def _sorted(rows: Sequence[CostRow], sort: Sort) -> list[CostRow]:
+    """By a column; what is unknown comes last either way."""
+    name, backwards = sort.removeprefix("-"), sort.startswith("-")
+    value: Callable[[CostRow], Any] = lambda row: row.key if name == "key" else getattr(row.tally, name)  # noqa: E731
+    known = sorted((row for row in rows if value(row) is not None), key=value, reverse=backwards)
+    return [*known, *(row for row in rows if value(row) is None)]
 
 
 def _shown(by: By, group: Any) -> str | None:
-    if by == "day":
-        return timestamp(group * 86_400)[:10]
-    if by == "hour":
-        return timestamp(group * 3600)[:19] + "Z"
+    if by == "day" or by == "hour":
+        return moment_of(by, group)
     return None if group is None else str(group)
-
-
-def _within(window: Window) -> list[sa.ColumnElement[bool]]:
-    return [outcomes.c.at_unix >= window.since_unix, outcomes.c.at_unix < window.until_unix]
 
 
 def _same_row(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.at_unix == outcomes.c.at_unix, table.c.request_id == outcomes.c.request_id)
-
-
-async def _percentile(store: Store, window: Window, column: sa.Column[Any], share: float, count: int) -> float | None:
-    if not count:
-        return None
-    rank = max(1, math.ceil(share * count))
-    query = sa.select(column).where(*_within(window), _ANSWERED).order_by(column).offset(rank - 1).limit(1)
-    found = await store.rows(query)
-    return float(found[0][column]) if found else None
 
 
 def _cursor(last: Outcome) -> str:

@@ -18,6 +18,9 @@ from dataclasses import dataclass, fields
 
 NANO = 1_000_000_000
 
+FROM_CACHE_NOT = ("miss", "bypass")
+"""Verdicts of requests that a model was asked for; every other verdict is a way to be answered from the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -25,7 +28,7 @@ class Tally:
 
     errors: requests that ended neither `ok` nor `client_closed`. no_baseline, no_small: requests of known cost whose
     comparison has no price. inner_unpriced is a part of unpriced. estimated: requests and inner calls whose tokens are
-    our own estimate, since the upstream counted none.
+    our own estimate, since the upstream counted none; inner_estimated is a part of it.
     """
 
     requests: int = 0
@@ -42,6 +45,7 @@ class Tally:
     no_baseline: int = 0
     no_small: int = 0
     estimated: int = 0
+    inner_estimated: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
@@ -66,6 +70,12 @@ class Tally:
     @property
     def saved_usd(self) -> float | None:
         return None if self.baseline_usd is None else dollars(self.baseline_nano - self.spend_nano)
+
+    @property
+    def asked_usd(self) -> float | None:
+        """The requests' own part of the spend, without inner calls."""
+        known = self.spend_nano - self.inner_nano
+        return None if self.unpriced > self.inner_unpriced and not known else dollars(known)
 
     @property
     def cache_share(self) -> float:

@@ -11,8 +11,8 @@ import pytest
 
 from router.dashboard.charts import NAMED_MOST, NOBODY, OTHERS, requests_figure, series_of, spend_figure
 from router.ledger import reports
-from router.ledger.reports import SpendPoint
 from router.ledger.store import SqlStore
+from router.ledger.summary import SpendPoint
 from router.ledger.tally import Tally
 from router.ledger.window import Window, read_window
 from tests.dashboard.reading import Page

@@ -88,8 +88,8 @@ async def test_every_figure_of_the_tiles_is_the_reports(visitor: httpx.AsyncClie
         "tokens": exact(tally.input_tokens, tally.output_tokens),
     }
     assert page.figures["tile-errors"] == exact(tally.errors)
-    assert page.figures["tile-latency"] == exact(summary.latency_p50_ms, summary.latency_p95_ms)
-    assert page.figures["tile-overhead"] == exact(summary.overhead_p50_ms, summary.overhead_p95_ms)
+    assert page.figures["tile-latency"] == exact(summary.latency_ms.p50, summary.latency_ms.p95)
+    assert page.figures["tile-overhead"] == exact(summary.overhead_ms.p50, summary.overhead_ms.p95)
 
 
 @pytest.mark.parametrize("by", ["rule", "model", "route", "task", "tenant", "key"])

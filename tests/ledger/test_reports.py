@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from router.ledger import reports
 from router.ledger.documents import costs_document
 from router.ledger.reports import BYS, By, CostReport, Filters
 from router.ledger.store import SqlStore
+from router.ledger.summary import Percentiles
 from router.ledger.tally import Tally
 from router.ledger.window import Window, read_window, timestamp
 
@@ -63,6 +65,7 @@ def summed(rows: Sequence[Outcome]) -> Tally:
         no_baseline=sum(row.baseline_nano is None for row in compared),
         no_small=sum(row.always_small_nano is None for row in compared),
         estimated=sum(row.usage.estimated for row in rows),
+        inner_estimated=sum(row.usage.estimated for row in inner),
     )
 
 
@@ -189,7 +192,7 @@ async def test_an_empty_window_costs_nothing(store: SqlStore) -> None:
     assert report.total == Tally()
     assert report.total.saved_usd == 0.0
     tiles = await reports.summary(store, fresh_week())
-    assert (tiles.latency_p50_ms, tiles.tally.cache_share) == (None, 0.0)
+    assert (tiles.latency_ms.p50, tiles.tally.cache_share) == (None, 0.0)
 
 
 async def test_the_document_has_the_columns_that_callers_rely_on(store: SqlStore) -> None:
@@ -199,7 +202,7 @@ async def test_the_document_has_the_columns_that_callers_rely_on(store: SqlStore
     assert set(document) == {"since", "until", "by", "rows", "total"}
     columns = (
         "requests input_tokens output_tokens spend_usd baseline_usd saved_usd always_small_usd inner_usd cache_hits "
-        "errors unpriced"
+        "errors unpriced inner_unpriced estimated inner_estimated"
     ).split()
     assert set(document["total"]) == set(columns)
     assert set(document["rows"][0]) == {"key", *columns}
@@ -215,9 +218,9 @@ async def test_percentiles_are_of_nearest_rank_over_answered_requests(store: Sql
     await store.write(rows)
     tiles = await reports.summary(store, window)
     ranked = sorted(values)
-    median, high = (ranked[math.ceil(share * len(ranked)) - 1] for share in (0.50, 0.95))
-    assert (tiles.latency_p50_ms, tiles.latency_p95_ms) == (median, high)
-    assert (tiles.overhead_p50_ms, tiles.overhead_p95_ms) == (median / 8, high / 8)
+    expected = [ranked[math.ceil(Fraction(share, 100) * len(ranked)) - 1] for share in (50, 95, 99)]
+    assert tiles.latency_ms == Percentiles(*expected)
+    assert tiles.overhead_ms == Percentiles(*(value / 8 for value in expected))
 
 
 async def test_pages_show_every_request_once_newest_first_while_new_ones_arrive(store: SqlStore) -> None:

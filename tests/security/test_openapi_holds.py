@@ -35,9 +35,12 @@ CHECKS = [
 ]
 OPERATIONS = [
     "GET /api/costs",
+    "GET /api/export/costs",
+    "GET /api/export/requests",
     "GET /api/requests",
     "GET /api/requests/{request_id}",
     "GET /api/summary",
+    "GET /api/tail",
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
@@ -49,7 +52,7 @@ OPERATIONS = [
     "POST /v1/route",
 ]
 
-CAN_BE_WRONG = ["GET /api/costs", "GET /api/requests", "GET /api/summary", *OPERATIONS[-3:]]
+CAN_BE_WRONG = [*(label for label in OPERATIONS if "/api/" in label and "{" not in label), *OPERATIONS[-3:]]
 """Those that take more than a name: any text is one."""
 
 
