@@ -6,12 +6,11 @@ import asyncio
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from router.upstream.standin import Fault, Reply, StandIn
 from tests.gateway.conftest import House
-from tests.running import POLICY, chat_body, running
+from tests.running import POLICY, chat_body, client_of, running
 
 
 async def test_a_long_stream_is_stored_and_its_row_says_ok(house: House) -> None:
@@ -28,7 +27,7 @@ async def test_a_long_stream_is_stored_and_its_row_says_ok(house: House) -> None
 async def test_a_caller_who_hangs_up_at_done_has_had_the_whole_answer(house: House) -> None:
     house.small.script.append(Reply("all of it", fault=Fault("linger")))
     async with (
-        httpx.AsyncClient(base_url=house.gateway.url) as client,
+        client_of(house.gateway.url) as client,
         client.stream("POST", "/v1/chat/completions", json=chat_body("hi", stream=True)) as answer,
     ):
         async for line in answer.aiter_lines():
@@ -42,7 +41,7 @@ async def test_a_caller_who_hangs_up_at_done_has_had_the_whole_answer(house: Hou
 async def test_feedback_is_taken_as_soon_as_done_was_read(house: House) -> None:
     house.small.script.append(Reply("all of it", fault=Fault("linger")))
     async with (
-        httpx.AsyncClient(base_url=house.gateway.url) as client,
+        client_of(house.gateway.url) as client,
         client.stream("POST", "/v1/chat/completions", json=chat_body("hi", stream=True)) as answer,
     ):
         async for line in answer.aiter_lines():
@@ -54,20 +53,48 @@ async def test_feedback_is_taken_as_soon_as_done_was_read(house: House) -> None:
     assert [label["score"] for label in told["outcome"]["labels"]] == [1.0]
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_caller_who_leaves_before_the_first_byte_lets_the_upstream_go_and_is_counted(
-    house: House, stream: bool
+LEAVING = {
+    "a stream before its first byte": (True, False, Reply("never heard", latency_seconds=30)),
+    "a plain call before its answer": (False, False, Reply("never heard", latency_seconds=30)),
+    "a stream in its middle": (True, True, Reply("on and on " * 50, pieces=100, gap_seconds=0.1)),
+    "a stream that has gone silent": (True, True, Reply("one two three", fault=Fault("stall_after", after=4))),
+    "a plain call in its middle": (False, False, Reply("half of it", fault=Fault("stall_after"))),
+}
+
+
+@pytest.mark.parametrize(("stream", "hears", "reply"), LEAVING.values(), ids=LEAVING)
+async def test_a_caller_who_leaves_lets_the_upstream_go_within_a_second_and_is_counted(
+    house: House, stream: bool, hears: bool, reply: Reply
 ) -> None:
-    house.small.script.append(Reply("never heard", latency_seconds=30))
-    asking = asyncio.create_task(house.gateway.chat("hi", stream=stream))
+    house.small.script.append(reply)
+    heard = asyncio.Event()
+
+    async def ask() -> None:
+        body = chat_body("hi", stream=stream)
+        async with (
+            client_of(house.gateway.url, timeout=60) as client,
+            client.stream("POST", "/v1/chat/completions", json=body) as answer,
+        ):
+            async for _ in answer.aiter_bytes():
+                heard.set()
+
+    asking = asyncio.create_task(ask())
     received = await house.small.received(1)
+    if hears:
+        await heard.wait()
+    else:
+        await asyncio.sleep(0.1)
+        assert not heard.is_set()
     asking.cancel()
-    await asyncio.wait_for(received.left.wait(), 2)
+    await asyncio.wait_for(received.left.wait(), 1)
     [row] = await house.gateway.rows(1)
-    assert (row["outcome"], row["status"], row["model"]) == ("client_closed", 499, "small")
+    expected = ("client_closed", 200 if hears else 499, "small")
+    assert (row["outcome"], row["status"], row["model"]) == expected
     assert row["cost_usd"] > 0
+    assert bool(row["output_tokens"]) is hears
     told = await house.gateway.get(f"/v1/decisions/{row['request_id']}")
     assert told["outcome"]["tokens"]["estimated"]
+    assert (await house.gateway.get("/api/costs?by=model&since=1h"))["total"]["spend_usd"] == row["cost_usd"]
 
 
 async def test_every_attempt_is_a_row_and_every_request_is_one(house: House) -> None:
@@ -126,7 +153,7 @@ async def test_a_caller_who_hangs_up_at_an_error_did_not_break_the_answer_off(ho
     for number in range(5):  # who closes first is a race
         house.small.script.append(Reply("half of this " * 20, fault=Fault("error_event", after=3)))
         async with (
-            httpx.AsyncClient(base_url=house.gateway.url) as client,
+            client_of(house.gateway.url) as client,
             client.stream("POST", "/v1/chat/completions", json=chat_body(f"hi {number}", stream=True)) as answer,
         ):
             async for line in answer.aiter_lines():
