@@ -28,6 +28,7 @@ from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
+from router.telemetry.logs import current_request
 from router.upstream.health import Health
 from router.upstream.sse import StreamTap, error_event, read_plain
 
@@ -101,6 +102,7 @@ class Pipeline:
     async def chat(self, request: ChatRequest, caller: Caller, wire: Wire) -> None:
         """Answers one chat request over `wire`. Only a cancellation comes out as an exception."""
         entry = Entry(request.request_id, caller, request.received, stream=request.stream)
+        current_request.set(request.request_id)
         entry.row.caller_request_id = request.headers.get("x-request-id", "")[:128] or None
         entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
         entry.row.conversation = conversation_of(request.body, request.headers, caller.tenant)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     retention_days: float = Field(400.0, gt=0, description="How long the ledger keeps requests, texts and labels.")
     features_days: float = Field(120.0, gt=0, description="How long it keeps what retraining learns from.")
     grace_seconds: float = Field(30.0, ge=0, description="How long running streams may finish after SIGTERM.")
-    log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`.")
+    log_level: str = Field(
+        "info", pattern="^(?i:debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: one object a line.")
 
     @property
     def store_url(self) -> str:

@@ -32,12 +32,15 @@ def serve(
 
 
 def _check(settings: Settings, workers: int, insecure: bool) -> None:
+    from router.telemetry.export import wanted_signals
+
     check_exposure(
         settings.host,
         has_keys=settings.api_keys is not None or settings.keys_file is not None,
         has_admin_key=settings.admin_key is not None,
         insecure=insecure,
     )
+    wanted_signals(os.environ)
     if workers > 1 and settings.redis_url is None:
         raise SettingsError("More than one worker needs SIGNALBOX_REDIS_URL, so that they share cache and state.")
 
@@ -85,7 +88,7 @@ def _run(settings: Settings, workers: int) -> None:
     from router.api.connection import BoundedConnection
     from router.telemetry import set_up_logging
 
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
