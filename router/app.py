@@ -38,7 +38,7 @@ from router.plans.reach import Reach
 from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings, read_settings
-from router.telemetry import Telemetry
+from router.telemetry import Telemetry, set_up_logging
 from router.telemetry.export import make_export
 from router.upstream.contract import Upstream
 from router.upstream.health import Health
@@ -166,7 +166,9 @@ def calls_on_terminate(drain: Callable[[], None]) -> Iterator[None]:
 
 def from_environment() -> FastAPI:
     """The application with all settings from the environment, as worker processes make it."""
-    return create_app(read_settings())
+    settings = read_settings()
+    set_up_logging(settings.log_level, settings.log_format)
+    return create_app(settings)
 
 
 def _policy_file(settings: Settings) -> Path:
