@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from classifiers.contract import AskText, Assessment, ModelCard
@@ -32,6 +33,9 @@ CacheVerdict = Literal["hit", "miss", "bypass"]
 Provider = Literal["openai", "litellm"]
 OutcomeKind = Literal["ok", "client_closed", "caller_error", "refused", "upstream_error", "gateway_error"]
 Purpose = Literal["chat", "attempt", "audit", "judge"]
+
+NOT_KEPT = MappingProxyType({"kept": False})
+"""Marks a field of an outcome that is for traces alone; the ledger has no column for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +193,8 @@ class Outcome:
     purpose: Purpose = "chat"
     parent_id: str | None = None
     caller_request_id: str | None = None
-    traceparent: str | None = None
-    """As the caller sent it (W3C Trace Context); for traces alone, the ledger does not keep it."""
+    traceparent: str | None = field(default=None, metadata=NOT_KEPT)
+    """As the caller sent it (W3C Trace Context)."""
     conversation: str | None = None
     route: str | None = None
     policy: str = ""
@@ -218,8 +222,8 @@ class Outcome:
     baseline_nano: int | None = None
     always_small_nano: int | None = None
     latency_ms: float = 0.0
-    called_ms: float | None = None
-    """When the upstream was called that answered; for traces alone."""
+    called_ms: float | None = field(default=None, metadata=NOT_KEPT)
+    """When the upstream was called that answered."""
     ttft_ms: float | None = None
     overhead_ms: float = 0.0
     complexity: float | None = None

@@ -37,9 +37,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+import router.telemetry.otel_names as names
 from router import __version__
 from router.domain import Outcome
-from router.telemetry import otel_names as names
 from router.telemetry.names import SIGNALS
 from router.telemetry.spans import Call, Span, call_of, ids_of, read_traceparent, server_span
 

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+import router.telemetry.names as names
 from router import __version__
-from router.telemetry import names
 from router.telemetry.counts import Cell, Counts, Histogram
 from router.telemetry.names import NOBODY, Metric
 from router.telemetry.vitals import Vitals

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import router.telemetry.otel_names as names
 from router.domain import Outcome
-from router.telemetry import otel_names as names
 
 Value = str | int | float | bool | tuple[str, ...]
 
