@@ -25,6 +25,7 @@ SignalboxError
     │   └── NothingHealthy     503  no_healthy_model, retry_after
     ├── UpstreamError (upstream)
     │   ├── UpstreamUnreachable 502 upstream_unreachable     try the same again, then the next
+│   │   └── UpstreamClosed                               a kept connection was: says nothing of the model
     │   ├── UpstreamBroken      502 upstream_broken          5xx, malformed, truncated, HTML for SSE
     │   ├── UpstreamRefusedKey  502 upstream_auth            401/403 from upstream: ours to mend
     │   ├── UpstreamRateLimited 429 rate_limit_exceeded      with its retry-after
@@ -196,6 +197,13 @@ class UpstreamUnreachable(UpstreamError):
     """Refused, reset or unresolvable before an answer began."""
 
     default_code, retry_same = "upstream_unreachable", True
+
+
+class UpstreamClosed(UpstreamUnreachable):
+    """A connection kept from earlier was closed as the call went out, and no byte came back: it may not have been read.
+
+    That is no sign of trouble, so the same model may be asked once more without that being one of its retries.
+    """
 
 
 class UpstreamBroken(UpstreamError):

@@ -29,8 +29,9 @@ from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
 from router.telemetry.logs import current_request
+from router.upstream.answers import read_whole
 from router.upstream.health import Health
-from router.upstream.sse import StreamTap, error_event, read_plain
+from router.upstream.sse import StreamTap, error_event
 
 log = logging.getLogger(__name__)
 
@@ -221,8 +222,7 @@ class Pipeline:
 
     async def _relay_plain(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
         """Relays a whole completion as it came, and says what it cost."""
-        body = b"".join([chunk async for chunk in served.answer.chunks()])
-        seen = read_plain(body)
+        body, seen = await read_whole(served.answer)
         entry.billed(seen.usage, seen.output_tokens_estimate)
         entry.row.finish_reason = seen.finish_reason
         if entry.keeps_text:

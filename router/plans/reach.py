@@ -12,7 +12,7 @@ import orjson
 
 from router.body import Body
 from router.domain import ModelSpec
-from router.errors import UpstreamError
+from router.errors import UpstreamClosed, UpstreamError
 from router.plans.contract import FailedAttempt, Served, Work
 from router.upstream.contract import Call, Upstream
 from router.upstream.health import Health
@@ -29,13 +29,21 @@ class Reach:
         self._health = health
 
     async def open(self, model: ModelSpec, work: Work) -> Served:
-        """Opens an answer from `model`, with its retries. Raises UpstreamError when all of them failed."""
+        """Opens an answer from `model`, with its retries. Raises UpstreamError when all of them failed.
+
+        A kept connection that turned out to be closed is an attempt like any other, but no retry and no sign of
+        trouble: the model is asked once more, at once. The first call may have been read all the same, and so be paid
+        for twice; that is rare, and the ledger has both.
+        """
         call = Call(model, body_for(model, work.body, stream=work.stream), work.stream, work.request_id, work.headers)
-        tries_left, pause = model.retries, PAUSE_SECONDS
+        tries_left, pause, was_closed = model.retries, PAUSE_SECONDS, False
         while True:
             try:
                 return await self._try(call, work)
             except UpstreamError as error:
+                if isinstance(error, UpstreamClosed) and not was_closed:
+                    was_closed = True
+                    continue
                 if not (error.retry_same and tries_left):
                     raise
             tries_left -= 1
@@ -60,7 +68,8 @@ class Reach:
             if entered:
                 self._health.leave(model)
                 if isinstance(error, UpstreamError):
-                    self._health.record_failure(model.name, error)
+                    if not isinstance(error, UpstreamClosed):
+                        self._health.record_failure(model.name, error)
                     work.failed.append(FailedAttempt(model, error, at_unix, time.perf_counter() - started))
             raise
         finally:

@@ -7,6 +7,9 @@ from typing import Any
 
 import orjson
 
+from router.upstream.contract import Answer
+from router.upstream.sse import PlainSeen, read_plain, see_plain
+
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 JSON = "application/json"
 
@@ -14,18 +17,40 @@ JSON = "application/json"
 class WholeAnswer:
     """`contract.Answer` over bytes in memory. Nothing is open, so there is nothing to close."""
 
-    __slots__ = ("_body", "headers", "status", "streamed")
+    __slots__ = ("_completion", "body", "headers", "status", "streamed")
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, streamed: bool = False):
-        self.status, self.headers, self.streamed = status, headers, streamed
-        self._body = body
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        streamed: bool = False,
+        completion: dict[str, Any] | None = None,
+    ):
+        """completion: the body, where somebody has parsed it already."""
+        self.status, self.headers, self.streamed, self.body = status, headers, streamed, body
+        self._completion = completion
+
+    @property
+    def seen(self) -> PlainSeen:
+        """What the completion in the body says."""
+        return read_plain(self.body) if self._completion is None else see_plain(self._completion)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        if self._body:
-            yield self._body
+        if self.body:
+            yield self.body
 
     async def aclose(self) -> None:
         return None
+
+
+async def read_whole(answer: Answer) -> tuple[bytes, PlainSeen]:
+    """A plain answer's body and what it says, parsed no more than once. Raises UpstreamError."""
+    if isinstance(answer, WholeAnswer):
+        return answer.body, answer.seen
+    body = b"".join([chunk async for chunk in answer.chunks()])
+    return body, read_plain(body)
 
 
 def as_stream(completion: Mapping[str, Any]) -> bytes:

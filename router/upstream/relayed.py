@@ -1,4 +1,7 @@
-"""A stream that is being relayed: reads whatever is there, watches the clock, and knows whether the end was the end."""
+"""A stream that is being relayed: hands on whatever is there, and knows whether the end was the end.
+
+The clock of a call is here too, and what a failed exchange means to the caller.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 
-import aiohttp
-
 from router.domain import ModelSpec
-from router.errors import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from router.errors import UpstreamBroken, UpstreamClosed, UpstreamError, UpstreamUnreachable
+from router.upstream.http1.failures import BadAnswer, ConnectionLost, HttpFailure, TooLarge
+from router.upstream.http1.response import Response
 from router.upstream.refusals import ran_out
 from router.upstream.sse import ended_well
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A plain answer, or what comes before a stream's first content, may have so many bytes."""
 
 _TAIL_BYTES = 16 * 1024
 """How much of a stream's end is kept, to tell a whole stream from a truncated one: the finish, usage and `[DONE]`."""
@@ -22,28 +28,65 @@ _LINGER_SECONDS = 1.0
 _DONE = (b"[DONE]\n\n", b"[DONE]\r\n\r\n", b"[DONE]\n")
 
 
-class RelayedStream:
-    """`contract.Answer` over an aiohttp response whose first content is here. Its own iterator: one reader, once.
+class Clock:
+    """Watches one call with one timer: until `first_at` for an answer, then for silence; always for the total.
 
-    One timer serves all chunks: it looks now and then whether somebody has waited for too long.
+    All times are loop time, in seconds. When time runs out the response fails with UpstreamTimeout and is closed.
     """
+
+    __slots__ = ("_ends", "_first_at", "_loop", "_model", "_response", "_timer")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, model: ModelSpec, response: Response, first_at: float, ends: float
+    ):
+        self._loop, self._model, self._response = loop, model, response
+        self._first_at: float | None = first_at
+        self._ends = ends
+        self._timer = loop.call_at(first_at, self._look)
+
+    def answer_began(self) -> None:
+        """From now on it is silence that counts: how long the reader has waited since the last bytes."""
+        if self._response.complete:
+            self._timer.cancel()
+        elif self._first_at is not None:
+            self._first_at = None
+            self._wait_until(min(self._loop.time() + self._model.timeouts.idle, self._ends))
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _wait_until(self, when: float) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if (patience := self._first_at) is None:
+            since = self._response.waiting_since
+            patience = (now if since is None else max(since, self._response.heard)) + self._model.timeouts.idle
+        if now < (until := min(patience, self._ends)):
+            self._wait_until(until)
+        elif until == self._ends:
+            self._response.break_off(ran_out(self._model, "total"))
+        else:
+            self._response.break_off(ran_out(self._model, "first_token" if self._first_at is not None else "idle"))
+
+
+class RelayedStream:
+    """`contract.Answer` over a response whose first content is here. Its own iterator: one reader, once."""
+
+    __slots__ = ("_clock", "_done", "_first", "_model", "_response", "_tail", "_tail_size", "headers")
 
     status = 200
     streamed = True
 
-    def __init__(
-        self, model: ModelSpec, response: aiohttp.ClientResponse, headers: Mapping[str, str], first: bytes, ends: float
-    ):
-        """first: all bytes read so far. ends: loop time at which the total timeout runs out."""
+    def __init__(self, model: ModelSpec, response: Response, clock: Clock, headers: Mapping[str, str], first: bytes):
+        """first: all bytes read so far, at least one."""
         self.headers = headers
-        self._model, self._response, self._first, self._ends = model, response, first, ends
-        self._loop = asyncio.get_running_loop()
+        self._model, self._response, self._clock, self._first = model, response, clock, first
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._done = False
-        self._waits_since: float | None = None
-        self._timed_out: UpstreamTimeout | None = None
-        self._timer = self._loop.call_at(min(self._loop.time() + model.timeouts.idle, ends), self._look_at_clock)
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self
@@ -52,12 +95,10 @@ class RelayedStream:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._first:
-            chunk, self._first = self._first, b""
-        else:
+        if chunk := self._first:
+            self._first = b""
+        elif not (chunk := self._response.take()):
             chunk = await self._read()
-        if not chunk:
-            raise StopAsyncIteration
         self._done = chunk.endswith(_DONE)
         self._tail.append(chunk)
         self._tail_size += len(chunk)
@@ -66,54 +107,45 @@ class RelayedStream:
         return chunk
 
     async def aclose(self) -> None:
-        """Closes the connection unless the response was read to its end; then it is in the pool already."""
-        self._timer.cancel()
+        """Closes the connection unless the response came to its end; then it may serve another call already."""
+        self._clock.stop()
         self._response.close()
 
     async def _read(self) -> bytes:
-        """The next bytes; empty at the end of a whole stream."""
+        """The next bytes. Raises StopAsyncIteration at the end of a whole stream."""
+        error: UpstreamError | None = None
         try:
-            if self._done:
+            if self._done and not self._response.complete:
                 async with asyncio.timeout(_LINGER_SECONDS):
-                    chunk = await self._response.content.readany()
+                    chunk = await self._response.read()
             else:
-                self._waits_since = self._loop.time()
-                chunk = await self._response.content.readany()
-                self._waits_since = None
+                chunk = await self._response.read()
             if chunk:
                 return chunk
-            error: UpstreamError | None = None
-        except (
-            aiohttp.ClientError,
-            OSError,
-            RuntimeError,
-            UpstreamTimeout,
-        ) as foreign:  # RuntimeError: closed under us
-            error = self._timed_out or broken_by(self._model, foreign, began=True)
+        except UpstreamError as timeout:
+            error = timeout
+        except HttpFailure as failure:
+            error = broken_by(self._model, failure)
+        except TimeoutError:
+            pass
         await self.aclose()
         if not ended_well(b"".join(self._tail)):
             raise error or UpstreamBroken(f"The upstream of model `{self._model.name}` broke off in mid-stream.")
-        return b""
-
-    def _look_at_clock(self) -> None:
-        now, idle = self._loop.time(), self._model.timeouts.idle
-        patience = (now if self._waits_since is None else self._waits_since) + idle
-        if now < min(patience, self._ends):
-            self._timer = self._loop.call_at(min(patience, self._ends), self._look_at_clock)
-            return
-        self._timed_out = ran_out(self._model, "total" if now >= self._ends else "idle")
-        self._response.content.set_exception(self._timed_out)
-        self._response.close()
+        raise StopAsyncIteration
 
 
-def broken_by(model: ModelSpec, error: Exception, *, began: bool) -> UpstreamError:
-    """Our error for one of aiohttp's. began: an answer had begun, so the place is there but did not keep its word."""
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ran_out(model, "connect")
-    if isinstance(error, aiohttp.InvalidURL):
-        return UpstreamBroken(f"The base_url of model `{model.name}` cannot be used.")
-    if isinstance(error, aiohttp.ClientConnectionError | OSError) and not began:
-        return UpstreamUnreachable(f"The upstream of model `{model.name}` cannot be reached ({type(error).__name__}).")
-    if began:
-        return UpstreamBroken(f"The upstream of model `{model.name}` broke its answer off.")
-    return UpstreamBroken(f"The upstream of model `{model.name}` does not speak HTTP as it should.")
+def broken_by(model: ModelSpec, failure: HttpFailure | OSError) -> UpstreamError:
+    """Our error for a failed exchange. Where an answer had begun, the place is there but did not keep its word."""
+    if isinstance(failure, TooLarge):
+        return UpstreamBroken(f"The answer of model `{model.name}` is larger than {MAX_ANSWER_BYTES >> 20} MB.")
+    if isinstance(failure, OSError):
+        return UpstreamUnreachable(
+            f"The upstream of model `{model.name}` cannot be reached ({type(failure).__name__})."
+        )
+    if isinstance(failure, ConnectionLost) and not failure.began:
+        if failure.reused:
+            return UpstreamClosed(f"The upstream of model `{model.name}` had closed a kept connection.")
+        return UpstreamUnreachable(f"The upstream of model `{model.name}` cannot be reached ({failure.cause}).")
+    if isinstance(failure, BadAnswer) and not failure.began:
+        return UpstreamBroken(f"The upstream of model `{model.name}` does not speak HTTP as it should.")
+    return UpstreamBroken(f"The upstream of model `{model.name}` broke its answer off.")

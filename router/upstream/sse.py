@@ -58,8 +58,11 @@ def read_plain(body: bytes) -> PlainSeen:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return PlainSeen()
-    if not isinstance(answer, dict):
-        return PlainSeen()
+    return see_plain(answer) if isinstance(answer, dict) else PlainSeen()
+
+
+def see_plain(answer: dict[str, Any]) -> PlainSeen:
+    """The same for a completion that is parsed already."""
     choices = answer.get("choices")
     error = _error_of(answer)
     spoken = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
