@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -56,11 +58,11 @@ def create_app(settings: Settings) -> FastAPI:
         chat.draining = True
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await gateway.start()
         with calls_on_terminate(drain):
             try:
-                yield
+                yield {"chat": chat}  # for `router.api.connection`
             finally:
                 await gateway.stop()
 
@@ -164,11 +166,24 @@ def calls_on_terminate(drain: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, own)
 
 
+def calm_collector() -> None:
+    """Tells the garbage collector that what is here now stays, and to look less often; for processes that only serve.
+
+    Requests leave hardly any cycles behind, so looking for them after every 700 new objects finds nothing: measured, it
+    took a tenth of the CPU, and now and then a pause of a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 def from_environment() -> FastAPI:
     """The application with all settings from the environment, as worker processes make it."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
-    return create_app(settings)
+    app = create_app(settings)
+    calm_collector()
+    return app
 
 
 def _policy_file(settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: a plain ASGI endpoint, since it is the one that every millisecond counts on.
+"""`POST /v1/chat/completions`, the endpoint that every millisecond counts on: no FastAPI, and mostly no ASGI either.
 
 It reads and checks the body, finds the caller, and hands both to the pipeline together with the wire back.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
 from router.access.keys import KeyRing
-from router.api.errors import error_bytes, error_headers
+from router.api.edge import refusal_of_head
+from router.api.errors import error_answer
+from router.api.exchange import Exchange
 from router.body import MAX_BODY_BYTES, parse_body
 from router.errors import BadRequest, BodyTooLarge, Draining, RequestError
-from router.pipeline import ChatRequest, Headers, Pipeline
+from router.pipeline import ChatRequest, Headers, Pipeline, Wire
 from router.telemetry import Telemetry
 
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -52,22 +54,13 @@ class ChatEndpoint:
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI way, for requests that no `Exchange` takes: chunked, very large, announced, pipelined."""
         wire = AsgiWire(receive, send)
-        in_flight = self._telemetry.in_flight
-        in_flight.inc()
+        headers = read_headers(scope["headers"])
         try:
-            try:
-                if self.draining:
-                    raise Draining("The gateway is stopping; ask another replica.")
-                headers = read_headers(scope)
-                caller = self._keys.caller(headers.pop("authorization", None))
-                raw = await read_body(headers, receive)
-                request = chat_request(scope["request_id"], raw, headers)
-            except RequestError as error:
-                return await wire.fail(error, [])
-            except CallerLeft:
-                return None
-            await self._pipeline.chat(request, caller, wire)
+            await self.answer(scope["request_id"], headers, lambda: read_body(headers, receive), wire)
+        except CallerLeft:
+            return
         except asyncio.CancelledError:
             if not wire.gone:
                 raise
@@ -76,6 +69,30 @@ class ChatEndpoint:
                 task.uncancel()
         finally:
             wire.close()
+
+    async def exchange(self, exchange: Exchange) -> None:
+        """The direct way."""
+        refusal = refusal_of_head(exchange.headers)
+        if refusal is not None:
+            return await exchange.fail(refusal, [])
+        await self.answer(exchange.request_id, read_headers(exchange.headers), exchange.read, exchange)
+
+    async def answer(
+        self, request_id: str, headers: dict[str, str], body: Callable[[], Awaitable[bytes]], wire: Wire
+    ) -> None:
+        """Finds the caller, reads and checks the body, and hands both to the pipeline."""
+        in_flight = self._telemetry.in_flight
+        in_flight.inc()
+        try:
+            try:
+                if self.draining:
+                    raise Draining("The gateway is stopping; ask another replica.")
+                caller = self._keys.caller(headers.pop("authorization", None))
+                request = chat_request(request_id, await body(), headers)
+            except RequestError as error:
+                return await wire.fail(error, [])
+            await self._pipeline.chat(request, caller, wire)
+        finally:
             in_flight.dec()
 
 
@@ -108,9 +125,8 @@ class AsgiWire:
         """Answers with the error; once an answer has begun, breaks it off so that it cannot pass for a whole one."""
         if self._started:
             raise ConnectionAbortedError("the answer broke off after it had begun")
-        body = error_bytes(error)
-        length = (b"content-length", b"%d" % len(body))
-        await self.start(error.status, [*headers, *error_headers(error), length])
+        own, body = error_answer(error)
+        await self.start(error.status, [*headers, *own])
         await self.end(body)
 
     def watch(self) -> None:
@@ -131,9 +147,9 @@ class AsgiWire:
         journey.cancel()
 
 
-def read_headers(scope: Scope) -> dict[str, str]:
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Request headers by lower-case name; the last of several wins. Cookies are nobody's business here."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name != b"cookie"}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name != b"cookie"}
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:

@@ -14,7 +14,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from router.api.errors import error_bytes, error_headers
+from router.api.errors import error_answer
+from router.api.exchange import Exchange, goes_directly
 from router.entry import new_request_id
 from router.errors import BadRequest, HeadTooLarge, RequestError, RequestTooSlow
 
@@ -41,6 +42,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_of_body = False
         self._refusal: RequestError | None = None
+        self._incoming: Exchange | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -79,6 +81,12 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head:  # else a trailer, which must not pass for a header (RFC 9110 6.5.1)
             super().on_header(name, value)
 
+    def on_body(self, body: bytes) -> None:
+        if self._incoming is not None:
+            self._incoming.take(body)
+        else:
+            super().on_body(body)
+
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
         if len(self.headers) > HEADERS_MOST or (
@@ -88,15 +96,35 @@ class BoundedConnection(HttpToolsProtocol):
             self._refusal = _too_large()
             raise ValueError
         if not self.parser.should_upgrade():
-            super().on_headers_complete()
+            self._open()
         elif self.parser.get_method() == b"CONNECT":
             self._refusal = BadRequest("This is no proxy.", code="invalid_http")
             raise ValueError
 
     def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            self._in_body = False
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        self._in_body = False
+        if self._incoming is None:
+            return super().on_message_complete()
+        task = self.loop.create_task(self._incoming.run())
+        self._incoming = None
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _open(self) -> None:
+        """Begins what answers this request: an exchange for most chats, uvicorn's own cycle for all else."""
+        chat = self.app_state.get("chat")
+        parser, before = self.parser, self.cycle
+        if (
+            chat is None
+            or (before is not None and not before.response_complete)
+            or not goes_directly(self.url, parser.get_method(), parser.get_http_version(), self.headers)
+        ):
+            return super().on_headers_complete()
+        date = self.server_state.default_headers
+        self._incoming = Exchange(self, chat.exchange, self.scope, self.headers, date, parser.should_keep_alive())
+        self.cycle = self._incoming  # type: ignore[assignment]
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -126,13 +154,8 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             may_answer = True
         if may_answer:
-            body = error_bytes(error)
-            headers = [
-                *error_headers(error),
-                (b"x-request-id", new_request_id().encode()),
-                (b"content-length", b"%d" % len(body)),
-                (b"connection", b"close"),
-            ]
+            headers, body = error_answer(error)
+            headers += [(b"x-request-id", new_request_id().encode()), (b"connection", b"close")]
             status_line = b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())
             lines = [status_line, *(name + b": " + value for name, value in headers)]
             self.transport.write(b"\r\n".join([*lines, b"", body]))

@@ -66,7 +66,7 @@ async def get_model(name: str, request: Request) -> Model:
 async def route(request: Request) -> JSONResponse:
     """What would happen to a chat body, and why; nothing is called, cached or recorded."""
     caller = caller_of(request)
-    headers = read_headers(request.scope)
+    headers = read_headers(request.scope["headers"])
     headers.pop("authorization", None)
     raw = await read_body(headers, request.receive)
     chat = chat_request(request.scope["request_id"], raw, headers)
@@ -79,7 +79,7 @@ async def route(request: Request) -> JSONResponse:
 async def feedback(request: Request) -> Accepted:
     """Takes a caller's opinion of one of their own answers, as a label for learning."""
     caller = caller_of(request)
-    given = read_feedback(await read_body(read_headers(request.scope), request.receive))
+    given = read_feedback(await read_body(read_headers(request.scope["headers"]), request.receive))
     score = given.score if given.score is not None else float(given.thumb == "up")
     if not await gateway_of(request).label(caller, given.request_id, given.source, score, given.comment):
         raise NotFound(f"There is no request `{given.request_id}` of yours.", param="request_id")

@@ -6,12 +6,13 @@ Machines that may not enter get the error; browsers that ask for a page are show
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.access.admin import AdminDoor
-from router.api.errors import error_bytes, error_headers
+from router.api.errors import error_answer
 from router.entry import new_request_id
 from router.errors import BadRequest, NotAuthenticated, RequestError
 
@@ -54,24 +55,36 @@ class Edge:
         await send_error(refusal, send_with_id)
 
     async def _refusal(self, scope: Scope) -> RequestError | None:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        keys = [name for name, _ in scope["headers"] if name == b"authorization"]
-        if not hosts or not hosts[0]:
-            return BadRequest("The request has no Host header.", code="missing_host")
-        if len(hosts) > 1 or not _HOST.fullmatch(hosts[0]):
-            return BadRequest("The Host header must be there once, and name a host.", code="invalid_host")
-        if len(keys) > 1:
-            return NotAuthenticated("Authorization must be there once: of two keys, nobody could tell which is meant.")
+        refusal = refusal_of_head(scope["headers"])
+        if refusal is not None:
+            return refusal
         path: str = scope["path"]
         if path == "/v1" or path in _OPEN_PATHS or path.startswith(("/v1/", _OPEN_PREFIX)):
             return None
         return await self._door.refusal(scope)
 
 
+def refusal_of_head(headers: Iterable[tuple[bytes, bytes]]) -> RequestError | None:
+    """What is wrong with the headers of any request: whom it is for, and who it is from, must be said once."""
+    host: bytes | None = None
+    keys = 0
+    for name, value in headers:
+        if name == b"host":
+            if host is not None or not _HOST.fullmatch(value):
+                return BadRequest("The Host header must be there once, and name a host.", code="invalid_host")
+            host = value
+        elif name == b"authorization":
+            keys += 1
+    if not host:
+        return BadRequest("The request has no Host header.", code="missing_host")
+    if keys > 1:
+        return NotAuthenticated("Authorization must be there once: of two keys, nobody could tell which is meant.")
+    return None
+
+
 async def send_error(error: RequestError, send: Send) -> None:
     """Answers with an error in OpenAI's shape."""
-    body = error_bytes(error)
-    headers = [*error_headers(error), (b"content-length", b"%d" % len(body))]
+    headers, body = error_answer(error)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -33,6 +33,12 @@ def error_headers(error: RequestError) -> Headers:
     return headers
 
 
+def error_answer(error: RequestError) -> tuple[Headers, bytes]:
+    """All headers of an error's answer, its length among them, and its body."""
+    body = error_bytes(error)
+    return [*error_headers(error), (b"content-length", b"%d" % len(body))], body
+
+
 def answer_errors(app: FastAPI) -> None:
     """Makes every error of the application's own routes, foreseen or not, an answer in this shape."""
     app.add_exception_handler(RequestError, _answer_error)

@@ -101,10 +101,11 @@ def _run(settings: Settings, workers: int) -> None:
         "timeout_graceful_shutdown": max(1, round(settings.grace_seconds)),
     }
     if workers == 1:
-        from router.app import create_app
+        from router.app import calm_collector, create_app
 
         with errors_as_exit(ConfigError):
             app = create_app(settings)
+        calm_collector()
         uvicorn.run(app, **options)
     else:
         os.environ.update(settings.as_environment())
