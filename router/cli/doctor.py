@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -15,6 +16,9 @@ from router.errors import ConfigError, SettingsError
 from router.settings import Settings, read_settings
 
 Verdict = Literal["ok", "warning", "error"]
+
+_REMEMBERED_SECONDS = 7 * 86_400.0
+"""How long a gateway that was killed is worth a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         _checked("judge", lambda: _judge(settings)),
         await _reached("database", lambda: _database(settings)),
         await _reached("redis", lambda: _redis(settings)),
+        _checked("runs", lambda: _runs(settings)),
     ]
 
 
@@ -126,3 +131,12 @@ async def _redis(settings: Settings) -> Finding:
     if state != "ok":
         raise SettingsError("SIGNALBOX_REDIS_URL is set, but Redis does not answer.")
     return Finding("redis", "ok", "reached")
+
+
+def _runs(settings: Settings) -> Finding:
+    from router.ledger.runs import last_killed
+
+    killed = last_killed(settings.data_dir)
+    if killed is None or time.time() - killed.seen_unix > _REMEMBERED_SECONDS:
+        return Finding("runs", "ok", "no gateway of this data folder was killed in the last seven days")
+    return Finding("runs", "warning", str(killed))
