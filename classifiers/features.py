@@ -8,11 +8,12 @@ ledger keeps loses nothing that matters. What the numbers are worth is learned e
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import log1p
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -52,37 +53,28 @@ MIXED: Final = (
 )  # fmt: skip
 
 _AT: Final = {name: column for column, name in enumerate(CONCEPTS)}
-_HARD: Final = tuple(
-    _AT[name] for name in ("maths", "prove", "systems", "science", "build", "analyse", "depth", "constraint")
-)
-_EASY: Final = tuple(
-    _AT[name] for name in ("greet", "thanks", "affirm", "translate", "brief", "everyday", "arithmetic", "what")
-)
-_LIGHT: Final = tuple(_AT[name] for name in ("rewrite", "summarise", "translate", "extract", "classify"))
+
+
+def _of(*concepts: str) -> Callable[[Sequence[float]], tuple[float, ...]]:
+    """Picks the columns of some concepts out of a list by concept."""
+    return itemgetter(*map(CONCEPTS.index, concepts))
+
+
+_HARD: Final = _of("maths", "prove", "systems", "science", "build", "analyse", "depth", "constraint")
+_EASY: Final = _of("greet", "thanks", "affirm", "translate", "brief", "everyday", "arithmetic", "what")
+_LIGHT: Final = _of("rewrite", "summarise", "translate", "extract", "classify")
 
 _OPTION: Final = re.compile(r"\n\s{0,3}\(?[A-Ja-j][.):]\s")
 _BULLET: Final = re.compile(r"\n\s{0,4}[-*•]\s")
 _NUMBERED: Final = re.compile(r"\n\s{0,4}\d{1,2}[.)]\s")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
-_CODE_SIGNS: Final = (
-    ");",
-    "=>",
-    "==",
-    "!=",
-    "{\n",
-    "):\n",
-    "def ",
-    "#include",
-    "\nimport ",
-    "SELECT ",
-    "return ",
-    "const ",
-)
+_NUMBER_OCTETS: Final = re.compile(rb"\d+(?:[.,]\d+)*")
+_NUMBERS_ONLY: Final = bytes(octet if octet in b"0123456789.," else 0x20 for octet in range(256))
 _MATHS_SIGNS: Final = re.compile(r"[∀-⋿√π∞ℝℤℕℂℚ²³⊂≤≥◇□⊢]")
 _ENDS_ASKING: Final = ("?", "？", "؟")
 _ENDS_COLON: Final = (":", "：")
 _NO_SCRIPTS: Final[tuple[float, ...]] = (0.0,) * len(SCRIPTS)
-_LOG1P: Final = tuple(math.log1p(count) for count in range(512))
+_LOG1P: Final = tuple(log1p(count) for count in range(512))
 
 
 def names(dimensions: int = 0) -> tuple[str, ...]:
@@ -140,44 +132,53 @@ class FeatureFunction:
 
 def language_of(vector: Vector) -> str:
     """The language a vector was read in; `other` where nothing tells."""
-    return LANGUAGES[int(vector[LANGUAGE_COLUMNS].argmax())]
+    shares: list[float] = vector[LANGUAGE_COLUMNS].tolist()
+    return LANGUAGES[shares.index(max(shares))]
 
 
 def _shape(read: Reading) -> Sequence[float]:
-    text, words, signs = read.text, read.words, read.signs
-    count, total = len(words) or 1, len(text) or 1
+    words, signs = read.words, read.signs
+    count, total = len(words) or 1, len(read.text) or 1
     lengths = sorted(map(len, words))
-    units = math.log1p(read.units)
+    units = log1p(read.units)
     stops, questions = signs.stops, signs.questions
     scripts: Sequence[float] = _NO_SCRIPTS
     if signs.trailing:
-        stops += text.count("。") + text.count("।")
-        questions += text.count("？") + text.count("؟")
+        stops += read.beyond.count("。") + read.beyond.count("।")
+        questions += read.beyond.count("？") + read.beyond.count("؟")
         scripts = _scripts(signs, total)
     return (
         units,
-        math.log1p(min(read.chars, reading.HEAD_CHARS + reading.TAIL_CHARS)) / 2,
-        math.log1p(signs.newlines),
+        log1p(min(read.chars, reading.HEAD_CHARS + reading.TAIL_CHARS)) / 2,
+        log1p(signs.newlines),
         min(sum(lengths) / count, 24) / 4,
         (len(lengths) - bisect_left(lengths, 9)) / count * 2,
         len(set(words)) / count,
-        math.log1p(stops),
-        math.log1p(questions),
-        math.log1p(signs.exclamations),
+        log1p(stops),
+        log1p(questions),
+        log1p(signs.exclamations),
         signs.digits / total * 4,
         signs.capitals / total * 4,
-        math.log1p(len(_NUMBER.findall(text))) if signs.digits else 0.0,
-        math.log1p(signs.operators + signs.equals + signs.angles + signs.pipes + signs.backslashes) / 2,
-        math.log1p(signs.brackets + signs.braces) / 2,
-        math.log1p(signs.quotes) / 2,
-        math.log1p(signs.commas) / 2,
-        math.log1p(signs.colons),
+        log1p(_numbers(read)) if signs.digits else 0.0,
+        log1p(signs.operators + signs.equals + signs.angles + signs.pipes + signs.backslashes) / 2,
+        log1p(signs.brackets + signs.braces) / 2,
+        log1p(signs.quotes) / 2,
+        log1p(signs.commas) / 2,
+        log1p(signs.colons),
         min(sum(lengths[-3:]) / 3, 24) / 4,
         units * units / 8,
-        float(units < 1.7),
-        float(units > 5.0),
+        1.0 if units < 1.7 else 0.0,
+        1.0 if units > 5.0 else 0.0,
         *scripts,
     )
+
+
+def _numbers(read: Reading) -> int:
+    """How many numbers, in a text with digits. Only these kinds of sign hold digits beyond ASCII."""
+    signs = read.signs
+    if signs.arabic or signs.indic or signs.vietnamese or signs.hangul or signs.emoji or signs.far:
+        return len(_NUMBER.findall(read.text))
+    return len(_NUMBER_OCTETS.findall(b" ".join(read.octets.translate(_NUMBERS_ONLY).split())))
 
 
 def _scripts(signs: Signs, total: int) -> Sequence[float]:
@@ -196,71 +197,87 @@ def _scripts(signs: Signs, total: int) -> Sequence[float]:
 
 
 def _structure(read: Reading, last: str) -> Sequence[float]:
+    """Every search waits for a count that says that it could find something."""
     text, signs = read.text, read.signs
     lines = signs.newlines > 0
     options = len(_OPTION.findall(text)) if lines else 0
-    code = 0
-    if signs.brackets or signs.equals or lines:
-        for sign in _CODE_SIGNS:
-            code += text.count(sign)
     pairs_of_dollars = signs.dollars if signs.dollars % 2 == 0 else 0
     ending = last[-40:].rstrip()
     return (
-        float(signs.backticks >= 3 and "```" in text),
-        math.log1p(signs.backticks) / 2,
-        math.log1p(code),
-        math.log1p(signs.backslashes + pairs_of_dollars) / 2,
-        math.log1p(len(_MATHS_SIGNS.findall(text))) if signs.symbols or signs.latin1 or signs.greek else 0.0,
+        1.0 if signs.backticks >= 3 and "```" in text else 0.0,
+        log1p(signs.backticks) / 2,
+        log1p(_code_signs(text, signs)) if signs.brackets or signs.equals or lines else 0.0,
+        log1p(signs.backslashes + pairs_of_dollars) / 2,
+        log1p(len(_MATHS_SIGNS.findall(read.beyond))) if signs.symbols or signs.latin1 or signs.greek else 0.0,
         min(options, 12) / 4 if options >= 2 else 0.0,
-        math.log1p(len(_BULLET.findall(text))) if lines else 0.0,
-        math.log1p(len(_NUMBERED.findall(text))) if lines else 0.0,
-        float("http" in text or "www." in text),
-        float(signs.braces > 0 and '":' in text),
-        float(signs.angles > 0 and ("</" in text or "/>" in text)),
-        float(signs.pipes >= 4),
-        float("Traceback" in text or "Exception" in text or "rror:" in text),
-        float("___" in text or "[MASK]" in text),
-        float('"""' in text or ">>>" in text),
-        float(ending.endswith(_ENDS_ASKING)),
-        float(ending.endswith(_ENDS_COLON)),
-        float(last[:1].islower()),
-        float("\\boxed" in text or "final answer" in text),
-        float(signs.quotes >= 2 or signs.apostrophes >= 2),
+        log1p(len(_BULLET.findall(text))) if lines else 0.0,
+        log1p(len(_NUMBERED.findall(text))) if lines else 0.0,
+        1.0 if "http" in text or (signs.stops and "www." in text) else 0.0,
+        1.0 if signs.braces and signs.colons and '":' in text else 0.0,
+        1.0 if signs.angles and ("</" in text or "/>" in text) else 0.0,
+        1.0 if signs.pipes >= 4 else 0.0,
+        1.0
+        if (signs.capitals and ("Traceback" in text or "Exception" in text)) or (signs.colons and "rror:" in text)
+        else 0.0,
+        1.0 if "___" in text or (signs.brackets and "[MASK]" in text) else 0.0,
+        1.0 if (signs.quotes >= 3 and '"""' in text) or (signs.angles >= 3 and ">>>" in text) else 0.0,
+        1.0 if ending.endswith(_ENDS_ASKING) else 0.0,
+        1.0 if ending.endswith(_ENDS_COLON) else 0.0,
+        1.0 if last[:1].islower() else 0.0,
+        1.0 if (signs.backslashes and "\\boxed" in text) or "final answer" in text else 0.0,
+        1.0 if signs.quotes >= 2 or signs.apostrophes >= 2 else 0.0,
     )
+
+
+def _code_signs(text: str, signs: Signs) -> int:
+    count = text.count("def ") + text.count("return ") + text.count("const ") + text.count("#include")
+    if signs.equals:
+        count += text.count("==") + text.count("=>") + text.count("!=")
+    if signs.semicolons:
+        count += text.count(");")
+    if signs.newlines:
+        count += text.count("\nimport ")
+        if signs.braces:
+            count += text.count("{\n")
+        if signs.colons:
+            count += text.count("):\n")
+    if signs.capitals >= 6:
+        count += text.count("SELECT ")
+    return count
 
 
 def _conversation(read: Reading, ask: AskText, found: Findings) -> Sequence[float]:
     return (
-        math.log1p(min(ask.tools, 1000)),
+        log1p(min(ask.tools, 1000)),
         float(ask.json_schema),
-        math.log1p(min(ask.images, 1000)),
+        log1p(min(ask.images, 1000)),
         float(min(len(ask.earlier), 2)),
         float(read.follow_up),
-        math.log1p(read.earlier_units),
-        math.log1p(read.last_units),
+        log1p(read.earlier_units),
+        log1p(read.last_units),
         float(read.follow_up and found.says[_AT["rewrite"]] > 0),
     )
 
 
 def _mixed(read: Reading, found: Findings) -> Sequence[float]:
     lead, says = found.lead, found.says
-    hard = sum([says[column] for column in _HARD])
-    easy = sum([says[column] for column in _EASY])
-    light = sum([lead[column] for column in _LIGHT]) > 0
+    hard = sum(_HARD(says))
+    easy = sum(_EASY(says))
+    light = any(_LIGHT(lead))
     seen = min(read.units, reading.HEAD_WORDS + reading.TAIL_WORDS) + 2.0
-    hard_log = math.log1p(hard)
+    hard_log = log1p(hard)
     # Hard words in a text that is only to be translated, corrected or searched do not make the ask hard.
     pasted = read.signs.quotes >= 2 or "```" in read.text
     return (
         hard_log,
-        math.log1p(easy),
+        log1p(easy),
         hard / seen * 4,
         easy / seen * 4,
         hard_log if read.units < 30 else 0.0,
         float(says[_AT["prove"]] > 0 and says[_AT["maths"]] > 0),
-        math.log1p(sum([lead[column] for column in _HARD])),
-        math.log1p(sum([lead[column] for column in _EASY])),
-        math.log1p(read.units) / 2 if light and read.units > 40 else 0.0,
+        log1p(sum(_HARD(lead))),
+        log1p(sum(_EASY(lead))),
+        log1p(read.units) / 2 if light and read.units > 40 else 0.0,
         found.known,
         found.strange,
         hard_log if light else 0.0,

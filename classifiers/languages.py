@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from classifiers import function_words
@@ -12,10 +13,11 @@ LANGUAGES: Final = (*function_words.FUNCTION_WORDS, *SCRIPT_LANGUAGES, "other")
 
 _AT: Final = {language: position for position, language in enumerate(LANGUAGES)}
 _UKRAINIAN_LETTERS: Final = frozenset("іїєґІЇЄҐ")
+_THAI: Final = re.compile("[\u0e00-\u0e7f]")
 _SURE = 3.0
 
 
-def shares_of(read: Reading, votes: list[float]) -> list[float]:
+def shares_of(read: Reading, votes: list[int]) -> list[float]:
     """A share for each of LANGUAGES, summing to one. votes: for each of FUNCTION_WORDS."""
     signs = read.signs
     shares = [0.0] * len(LANGUAGES)
@@ -27,9 +29,9 @@ def shares_of(read: Reading, votes: list[float]) -> list[float]:
     if signs.trailing:
         shares[0] += 0.1
         if signs.cyrillic > signs.letters:
-            shares[_AT["uk" if _UKRAINIAN_LETTERS & set(read.text) else "ru"]] += _SURE
+            shares[_AT["uk" if _UKRAINIAN_LETTERS & set(read.beyond) else "ru"]] += _SURE
         elif signs.marked or signs.latin1 or signs.vietnamese:
-            letters = set(read.text)
+            letters = set(read.beyond)
             for marks, language in function_words.LATIN_MARKS.items():
                 if not letters.isdisjoint(marks):
                     shares[_AT[language]] += 1.5
@@ -41,7 +43,7 @@ def shares_of(read: Reading, votes: list[float]) -> list[float]:
 
 def _by_script(read: Reading) -> str:
     signs = read.signs
-    kana = signs.kana - read.text.count("。") - read.text.count("、")
+    kana = signs.kana - read.beyond.count("。") - read.beyond.count("、")
     counts = {
         "ja": signs.kana + signs.han if kana * 6 > signs.han else 0.0,
         "zh": signs.han + 0.5,
@@ -49,7 +51,7 @@ def _by_script(read: Reading) -> str:
         "ar": signs.arabic,
         "he": signs.hebrew,
         "el": signs.greek,
-        "th": signs.indic if any("\u0e00" <= letter <= "\u0e7f" for letter in read.text[:200]) else 0.0,
+        "th": signs.indic if signs.indic and _THAI.search(read.text[:200]) else 0.0,
         "hi": signs.indic,
     }
     return max(counts, key=counts.__getitem__)

@@ -55,19 +55,20 @@ class LearnedClassifier:
 
     def assess_features(self, vector: Vector, models: Sequence[ModelCard]) -> Assessment:
         """Judge a vector that was logged before; the same answer as for the ask it was made from."""
-        products = self._weights @ vector + self._biases
+        products: list[float] = (self._weights.dot(vector) + self._biases).tolist()
         support = self._support(vector)
-        task = int(products[2 : self._first_model].argmax())
+        tasks = products[2 : self._first_model]
+        task = tasks.index(max(tasks))
         trust = TRUST_FLOOR + (1.0 - TRUST_FLOOR) * support
         small_prior, large_prior = self._prior_logits[0][task], self._prior_logits[1][task]
-        small = _share(trust * float(products[0]) + (1.0 - trust) * small_prior)
-        large = _share(trust * float(products[1]) + (1.0 - trust) * large_prior)
+        small = _share(trust * products[0] + (1.0 - trust) * small_prior)
+        large = _share(trust * products[1] + (1.0 - trust) * large_prior)
         quality = {}
         for card in models:
             own = self._model_rows.get(card.model.lower())
             if own is not None:
                 prior = small_prior if card.tier == "small" else large_prior
-                quality[card.name] = _share(trust * float(products[own]) + (1.0 - trust) * prior)
+                quality[card.name] = _share(trust * products[own] + (1.0 - trust) * prior)
             else:
                 quality[card.name] = small if card.tier == "small" else large
         return Assessment(
@@ -84,8 +85,8 @@ class LearnedClassifier:
     def _support(self, vector: Vector) -> float:
         """How like the training data: near enough in every column, and in words that somebody taught us."""
         away = (vector - self._mean) * self._per_spread
-        near = (self._far - float(away @ away)) / (self._far - self._near)
-        return max(0.0, min(1.0, near) * (1.0 - float(vector[STRANGE_COLUMN])))
+        near = (self._far - float(away.dot(away))) / (self._far - self._near)
+        return max(0.0, min(1.0, near) * (1.0 - vector.item(STRANGE_COLUMN)))
 
 
 def _share(logit: float) -> float:

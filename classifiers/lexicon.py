@@ -398,6 +398,18 @@ def word_concepts() -> tuple[dict[str, int], dict[str, int]]:
 
 @cache
 def substring_concepts() -> dict[str, int]:
-    """Substring of one to five characters -> concept."""
+    """Substring -> concept."""
     columns = {name: column for column, name in enumerate(CONCEPTS)}
     return {entry: columns[name] for name, entries in SUBSTRINGS.items() for entry in entries.split()}
+
+
+@cache
+def substrings_by_first() -> dict[str, tuple[tuple[str, int], ...]]:
+    """First character -> the (substring, concept) of at most five characters that begin with it, in the order in which
+    they are to be tried: two characters say more than one, and are commoner than more."""
+    by_first: dict[str, list[tuple[str, int]]] = {}
+    for length in (2, 1, 3, 4, 5):
+        for entry, concept in substring_concepts().items():
+            if len(entry) == length:
+                by_first.setdefault(entry[0], []).append((entry, concept))
+    return {first: tuple(entries) for first, entries in by_first.items()}

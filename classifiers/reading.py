@@ -6,12 +6,11 @@ pieces mean is left to `features`.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from classifiers import lexicon
 from classifiers.contract import AskText
-from classifiers.signs import Signs, signs_of
+from classifiers.signs import Signs, octets_of, signs_of
 
 HEAD_CHARS, TAIL_CHARS = 4000, 2000
 HEAD_WORDS, TAIL_WORDS = 40, 24
@@ -19,8 +18,21 @@ HEAD_WORDS, TAIL_WORDS = 40, 24
 LEAD_WORDS = 12
 FOLLOW_UP_UNITS = 14
 
-# Not \\w: that would cut Hindi and Thai words at their vowel signs.
-_WORD: Final = re.compile(r"[^\s!-/:-@\[-`{-~«»“”„’…،؟؛。、！？：；（）「」『』।¿¡]+")
+_PUNCTUATION: Final = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_FAR_PUNCTUATION: Final = (
+    (Signs._fields.index("latin1"), "«»¿¡"),
+    (Signs._fields.index("symbols"), "“”„’…"),
+    (Signs._fields.index("arabic"), "،؟؛"),
+    (Signs._fields.index("indic"), "।"),
+    (Signs._fields.index("kana"), "。、「」『』"),
+    (Signs._fields.index("far"), "！？：；（）"),
+)
+"""By the kind of sign that a text must hold for one of them to occur."""
+_LOWER_AND_SPACED: Final = bytes(
+    ord(" ") if chr(octet) in _PUNCTUATION else ord(chr(octet).lower()) if octet < 128 else octet
+    for octet in range(256)
+)
+_ASCII: Final = bytes(range(128))
 _STARTS_LIKE_A_FOLLOW_UP: Final = frozenset(
     "and but so also now then more again another y pero ahora et mais maintenant und aber jetzt e ma ora mas agora en"
     " maar nu i ale teraz и а но теперь та але тепер ve ama şimdi dan tapi sekarang और अब و لكن".split()
@@ -34,11 +46,14 @@ _GOES_ON: Final = frozenset(
 class Reading(NamedTuple):
     """One ask, cut up. `text` is what is judged: the last turn, with the turn before where it only makes sense so.
 
+    octets: its UTF-8. beyond: its characters that are not ASCII, in their order.
     words: lower case, at most HEAD_WORDS + TAIL_WORDS of them. lead: how many of the first count as the opening.
     units: length of what was kept, alike in every script. chars: of the last turn, before it was capped.
     """
 
     text: str
+    octets: bytes
+    beyond: str
     words: list[str]
     lead: int
     signs: Signs
@@ -56,9 +71,26 @@ def cap(text: str) -> str:
     return f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
 
 
-def words_of(text: str) -> list[str]:
-    """Lower-case runs between spaces and punctuation; a run of Chinese is one of them."""
-    return _WORD.findall(text.lower())
+def words_of(text: str, octets: bytes, signs: Signs) -> tuple[list[str], int]:
+    """(the first HEAD_WORDS and last TAIL_WORDS, how many there are in all).
+
+    Words are the lower-case runs between spaces and punctuation; a run of Chinese is one of them. That is not a regular
+    expression's \\w, which would cut Hindi and Thai words at their vowel signs.
+    """
+    if signs.trailing:
+        spaced = octets_of(text.lower()).translate(_LOWER_AND_SPACED).decode("utf-8", "surrogatepass")
+        for kind, marks in _FAR_PUNCTUATION:
+            if signs[kind]:
+                for mark in marks:
+                    spaced = spaced.replace(mark, " ")
+    else:
+        spaced = octets.translate(_LOWER_AND_SPACED).decode("ascii")
+    words = spaced.split(None, HEAD_WORDS)
+    if len(words) <= HEAD_WORDS:
+        return words, len(words)
+    tail = words.pop().rsplit(None, TAIL_WORDS)
+    between = len(tail.pop(0).split()) if len(tail) > TAIL_WORDS else 0
+    return words + tail, HEAD_WORDS + between + len(tail)
 
 
 def units_of(word_count: int, signs: Signs) -> float:
@@ -69,26 +101,32 @@ def units_of(word_count: int, signs: Signs) -> float:
 def read(ask: AskText) -> Reading:
     """Cut one ask up. Never raises."""
     text = cap(ask.text)
-    words, signs = words_of(text), signs_of(text)
-    units = last_units = units_of(len(words), signs)
+    octets = octets_of(text)
+    signs = signs_of(text, octets)
+    words, count = words_of(text, octets, signs)
+    units = last_units = units_of(count, signs)
     follow_up, earlier_units = False, 0.0
     if ask.earlier:
         before = cap(ask.earlier[-1])
         follow_up = last_units <= FOLLOW_UP_UNITS and _leans_on_what_came_before(text, words, signs)
         if follow_up and len(ask.earlier) > 1 and len(before) < 40:  # "yes" after "make it shorter" after the question
             before = cap(f"{ask.earlier[-2]}\n{before}")
-        before_words = words_of(before)
+        before_octets = octets_of(before)
+        before_signs = signs_of(before, before_octets)
+        before_words, before_count = words_of(before, before_octets, before_signs)
         if follow_up:
-            text, words = f"{before}\n{text}", before_words + words
-            signs = signs_of(text)
-            units = units_of(len(words), signs)
+            text, octets = f"{before}\n{text}", b"%b\n%b" % (before_octets, octets)
+            words, count = before_words + words, before_count + count
+            signs = signs_of(text, octets)
+            units = units_of(count, signs)
             earlier_units = max(0.0, units - last_units)
         else:
-            earlier_units = units_of(len(before_words), signs_of(before))
-    lead = min(len(words), LEAD_WORDS)
+            earlier_units = units_of(before_count, before_signs)
     if len(words) > HEAD_WORDS + TAIL_WORDS:
         words = words[:HEAD_WORDS] + words[-TAIL_WORDS:]
-    return Reading(text, words, lead, signs, units, len(ask.text), follow_up, last_units, earlier_units)
+    beyond = octets.translate(None, _ASCII).decode("utf-8", "surrogatepass") if signs.trailing else ""
+    lead = min(count, LEAD_WORDS)
+    return Reading(text, octets, beyond, words, lead, signs, units, len(ask.text), follow_up, last_units, earlier_units)
 
 
 def _leans_on_what_came_before(text: str, words: list[str], signs: Signs) -> bool:

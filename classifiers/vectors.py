@@ -6,7 +6,6 @@ The vocabulary is that of a WordPiece tokenizer: whole words, and pieces (`##ing
 from __future__ import annotations
 
 import hashlib
-from array import array
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +29,10 @@ class WordVectors:
         self._rows = np.clip(table * scale, -BOUND, BOUND).astype(np.float32)
         self.vocabulary = {word: number for number, word in enumerate(words)}
 
-    def mean_into(self, rows: list[int], out: NDArray[np.float32]) -> None:
-        """Write the mean of the rows into `out`, shape (d,); zeros where there are none."""
-        if not rows:
-            out[:] = 0.0
-            return
-        taken = self._rows.take(np.frombuffer(array("q", rows), np.int64), axis=0)
-        np.multiply(np.add.reduce(taken), 1.0 / len(rows), out)
+    def mean_into(self, rows: bytes, out: NDArray[np.float32]) -> None:
+        """Write the mean of the rows, packed as int64, into `out`, shape (d,); zeros where there are none."""
+        taken = self._rows.take(np.frombuffer(rows, np.int64), axis=0)
+        np.multiply(np.add.reduce(taken), 1.0 / max(1, len(taken)), out)
 
     def rows_of(self, word: str) -> tuple[int, ...]:
         """One row for a word of the vocabulary, else those of its pieces."""
