@@ -1,4 +1,4 @@
-"""The files that pages load: our own style sheet and script, and plotly's script out of the installed package.
+"""The files that pages load: our own style sheet and scripts, and plotly's script out of the installed package.
 
 Every address holds a version or a digest, so a browser may keep the file for ever; none of them needs a key.
 """
@@ -21,7 +21,8 @@ from router.errors import NotFound
 routes = APIRouter(include_in_schema=False)
 
 PREFIX = "/dashboard/assets/"
-_OWN = {"dashboard.css": "text/css; charset=utf-8", "charts.js": "text/javascript; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+_OWN = {"dashboard.css": "text/css; charset=utf-8", "charts.js": _SCRIPT, "live.js": _SCRIPT}
 _HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
     "x-content-type-options": "nosniff",
@@ -61,7 +62,7 @@ def _content(name: str) -> tuple[str, bytes, bytes]:
     if own in _OWN:
         kind, plain = _OWN[own], _own_bytes(own)
     else:
-        kind, plain = "text/javascript; charset=utf-8", _plotly_bytes()
+        kind, plain = _SCRIPT, _plotly_bytes()
     return kind, plain, gzip.compress(plain, 6, mtime=0)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,15 +15,18 @@ from router.dashboard import assets, login, reference
 from router.dashboard.charts import requests_figure, spend_figure
 from router.dashboard.rendering import gateway_of, page
 from router.dashboard.story import tell
-from router.dashboard.view import CLOSED, FILTERS, GROUPINGS, OVERVIEW, RANGES, REQUESTS, read_view, step_of
+from router.dashboard.view import CLOSED, GROUPINGS, OVERVIEW, RANGES, REQUESTS, View, read_view, step_of
 from router.errors import BadRequest, StoreError
 from router.ledger import reports
+from router.ledger.filters import FILTER_NAMES
+from router.ledger.window import read_moment, timestamp
 
 routes = APIRouter(include_in_schema=False)
 routes.include_router(assets.routes)
 routes.include_router(login.routes)
 routes.include_router(reference.routes)
 
+TAIL = OVERVIEW + "/tail"
 RECENT = 10
 PAGE_ROWS = 50
 
@@ -48,25 +54,24 @@ def explained(handler: Handler) -> Handler:
 async def overview(request: Request) -> Response:
     """Tiles, charts, costs by what the address names and by model, and the latest requests."""
     view, gateway = read_view(request.query_params), gateway_of(request)
-    window, store = view.window, gateway.store
-    policy, step = gateway.policy.current, step_of(window)
+    if _has_blanks(request):
+        return RedirectResponse(view.link(OVERVIEW), 303)
+    window, store, wanted = view.window, gateway.store, view.wanted
+    step = step_of(window)
     groupings: tuple[reports.By, ...] = (view.by,) if view.by == "model" else (view.by, "model")
-    points = await reports.spend_over_time(store, window, step)
-    models = tuple(policy.models)
+    summary = await reports.summary(store, window, wanted, step)
+    models = tuple(gateway.policy.current.models)
     return page(
         request,
         "overview.html",
-        view=view,
-        ranges=RANGES,
+        summary=summary,
         groupings=GROUPINGS,
-        filters=FILTERS,
-        summary=await reports.summary(store, window),
-        costs=[await reports.costs(store, window, by) for by in groupings],
-        recent=await reports.requests(store, window, limit=RECENT),
-        points=points,
+        costs=[await reports.costs(store, window, by, wanted, view.sort) for by in groupings],
+        recent=await reports.requests(store, window, wanted, limit=RECENT, counted=False),
         step=step,
-        spend_chart=spend_figure(points, window, step, models),
-        requests_chart=requests_figure(points, window, step, models),
+        spend_chart=spend_figure(summary.points, window, step, models),
+        requests_chart=requests_figure(summary.points, window, step, models),
+        **_choices(request, view),
     )
 
 
@@ -74,21 +79,23 @@ async def overview(request: Request) -> Response:
 @explained
 async def requests(request: Request) -> Response:
     """Requests, newest first, page by page."""
-    view, gateway = read_view(request.query_params), gateway_of(request)
-    policy = gateway.policy.current
-    return page(
-        request,
-        "requests.html",
-        view=view,
-        ranges=RANGES,
-        found=await reports.requests(
-            gateway.store, view.window, view.wanted, limit=PAGE_ROWS, cursor=view.cursor or None
-        ),
-        models=tuple(policy.models),
-        routes=tuple(policy.routes),
-        outcomes=CLOSED["outcome"],
-        verdicts=CLOSED["cache"],
+    view, now = read_view(request.query_params), time.time()
+    if _has_blanks(request):
+        return RedirectResponse(view.link(REQUESTS, cursor=view.cursor), 303)
+    found = await reports.requests(
+        gateway_of(request).store, view.window, view.wanted, limit=PAGE_ROWS, cursor=view.cursor or None
     )
+    return page(request, "requests.html", found=found, now=timestamp(now), tail=TAIL, **_choices(request, view))
+
+
+@routes.get(TAIL)
+@explained
+async def tail(request: Request) -> Response:
+    """The rows of what ended after `after`, for the script that follows: `/api/tail`, laid out as the list is."""
+    view, now = read_view(request.query_params), time.time()
+    after = read_moment(request.query_params.get("after") or timestamp(now), now, "after")
+    found = await reports.tail(gateway_of(request).store, after, view.wanted)
+    return page(request, "tail.html", found=found, next=timestamp(found.next_unix))
 
 
 @routes.get(REQUESTS + "/{request_id}")
@@ -103,7 +110,7 @@ async def one_request(request: Request) -> Response:
             "and are forgotten when the ledger is pruned."
         )
         return _problem(request, 404, "No such request", text, REQUESTS, "All requests")
-    return page(request, "request.html", told=tell(story), story=story, row=story.outcome)
+    return page(request, "request.html", told=tell(story), story=story, row=story.outcome, back=_list_before(request))
 
 
 @routes.get("/")
@@ -118,6 +125,25 @@ async def elsewhere(request: Request, rest: str) -> Response:
     if not rest:
         return RedirectResponse(OVERVIEW, 307)
     return _problem(request, 404, "No such page", f"There is nothing at {request.url.path}.")
+
+
+def _has_blanks(request: Request) -> bool:
+    """Forms send their empty fields along; the address that stays is the one without."""
+    return "" in request.query_params.values()
+
+
+def _list_before(request: Request) -> str:
+    """The list that the visitor came from, under its filters; else all requests."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    here = came_from.netloc == request.headers.get("host", "") and came_from.path == REQUESTS
+    return f"{REQUESTS}?{came_from.query}" if here and came_from.query else REQUESTS
+
+
+def _choices(request: Request, view: View) -> dict[str, Any]:
+    """What the forms of a page offer."""
+    policy = gateway_of(request).policy.current
+    known = {"model": tuple(policy.models), "route": tuple(policy.routes), **CLOSED}
+    return {"view": view, "ranges": RANGES, "filter_names": FILTER_NAMES, "known": known}
 
 
 def _problem(

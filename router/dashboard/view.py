@@ -1,15 +1,19 @@
-"""What a page's address asks for: span of time, grouping, filters, page. Addresses mean what they mean for `/api`."""
+"""What a page's address asks for: span of time, grouping, order, filters, page. All of it means what it does in `/api`.
+
+Nothing a page shows depends on anything but its address: it can be sent on, kept, and gone back to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
-from router.domain import CacheVerdict, OutcomeKind
+from router.domain import CacheVerdict, OutcomeKind, Purpose
 from router.errors import BadRequest
-from router.ledger.reports import By, Filters
+from router.ledger.filters import FILTER_NAMES, Filters, Priced, UsageKind
+from router.ledger.reports import SORTS, By, Sort
 from router.ledger.window import Window, read_window
 
 OVERVIEW = "/dashboard"
@@ -17,22 +21,30 @@ REQUESTS = "/dashboard/requests"
 
 RANGES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 GROUPINGS: tuple[By, ...] = ("rule", "model", "route", "task", "tenant", "key")
-FILTERS = tuple(member.name for member in fields(Filters))
+EXPORTS = {OVERVIEW: "/api/export/costs", REQUESTS: "/api/export/requests"}
 
 _HOURLY_MOST_SECONDS = 49 * 3600
-CLOSED: Mapping[str, tuple[str, ...]] = {"outcome": get_args(OutcomeKind), "cache": get_args(CacheVerdict)}
+CLOSED: Mapping[str, tuple[str, ...]] = {
+    "outcome": get_args(OutcomeKind),
+    "cache": get_args(CacheVerdict),
+    "priced": get_args(Priced),
+    "usage": get_args(UsageKind),
+    "purpose": get_args(Purpose),
+}
 """The filters that have few values, and these."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One address, read. filters: only those that are set, by name."""
+    """One address, read. filters: only those that are set, by name. sort: as in `/api/costs`. live: follow the list."""
 
     since: str = "24h"
     until: str = ""
     by: By = "rule"
+    sort: Sort | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
     cursor: str = ""
+    live: bool = False
 
     @property
     def window(self) -> Window:
@@ -55,17 +67,35 @@ class View:
         return Filters(**values)
 
     def link(self, path: str = OVERVIEW, **changes: str) -> str:
-        """The address of this view with changes, at page one; an empty value takes a filter away."""
+        """The address of this view with changes, at page one; an empty value takes a part away."""
         values: dict[str, str] = {"since": self.since, "until": self.until}
         if path == OVERVIEW:
-            values["by"] = self.by
-        else:
-            values |= self.filters
-        return f"{path}?{urlencode({name: value for name, value in (values | changes).items() if value})}"
+            values |= {"by": self.by, "sort": self.sort or ""}
+        return _address(path, {**values, **self.filters, **changes})
 
-    def clear(self) -> str:
-        """The address of all requests of the same span."""
-        return replace(self, filters={}, cursor="").link(REQUESTS)
+    def clear(self, path: str = REQUESTS) -> str:
+        """The address of the same page and span without any filter."""
+        return replace(self, filters={}, cursor="").link(path)
+
+    def export(self, path: str, format: str, **changes: str) -> str:
+        """Where the table of a page is to be had as a file."""
+        values = {"since": self.since, "until": self.until}
+        if path == OVERVIEW:
+            values |= {"by": self.by, "sort": self.sort or ""}
+        return _address(EXPORTS[path], {**values, **self.filters, "format": format, **changes})
+
+    def following(self, path: str) -> str:
+        """The query of what a live list asks for: the filters alone, since it has no span."""
+        return _address(path, self.filters)
+
+    def order_by(self, column: str) -> str:
+        """The order that a click on a column's head asks for: first what is most, or first of the alphabet."""
+        first, second = (column, f"-{column}") if column == "key" else (f"-{column}", column)
+        return second if self.sort == first else first
+
+    def aria_sort(self, column: str) -> str:
+        """`ascending`, `descending` or `none`, as HTML says it."""
+        return {column: "ascending", f"-{column}": "descending"}.get(self.sort or "", "none")
 
 
 def read_view(query: Mapping[str, str]) -> View:
@@ -73,15 +103,31 @@ def read_view(query: Mapping[str, str]) -> View:
     since, by = query.get("since") or View().since, query.get("by") or View().by
     if by not in GROUPINGS:
         raise BadRequest(f"`by` must be one of {', '.join(GROUPINGS)}.", param="by")
-    filters = {name: query[name] for name in FILTERS if query.get(name)}
+    sort: Any = query.get("sort") or None
+    if sort is not None and sort not in SORTS:
+        raise BadRequest(f"`sort` must be one of {', '.join(SORTS)}.", param="sort")
+    filters = {name: query[name] for name in FILTER_NAMES if query.get(name)}
     for name, allowed in CLOSED.items():
         if filters.get(name, allowed[0]) not in allowed:
             raise BadRequest(f"`{name}` must be one of {', '.join(allowed)}.", param=name)
     if not _is_status(filters.get("status", "200")):
         raise BadRequest("`status` must be an HTTP status such as 502.", param="status")
-    view = View(since, query.get("until", ""), by, filters, query.get("cursor", ""))
+    view = View(
+        since,
+        query.get("until", ""),
+        by,
+        sort,
+        filters,
+        query.get("cursor", ""),
+        query.get("live", "") not in ("", "0"),
+    )
     read_window(view.since, view.until or None)
     return view
+
+
+def _address(path: str, values: Mapping[str, str]) -> str:
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{path}?{query}" if query else path
 
 
 def step_of(window: Window) -> Literal["hour", "day"]:

@@ -87,6 +87,11 @@ class Summary:
     prices: tuple[PriceSource, ...] = ()
     points: tuple[SpendPoint, ...] = ()
 
+    @property
+    def looked_up(self) -> int:
+        """Requests that the cache was asked about: all but those that bypassed it."""
+        return sum(kind.tally.requests for kind in self.cache if kind.verdict != "bypass")
+
 
 @dataclass(slots=True)
 class Parts:
