@@ -34,6 +34,7 @@ from router.learning.uptake import Uptake, first_classifier
 from router.ledger.recorder import Recorder
 from router.ledger.registry import Registry
 from router.ledger.retention import Retention
+from router.ledger.runs import RunNote
 from router.ledger.store import SqlStore
 from router.pipeline import Pipeline
 from router.plans.reach import Reach
@@ -53,6 +54,9 @@ def create_app(settings: Settings) -> FastAPI:
     gateway = assemble(settings)
     chat = ChatEndpoint(gateway.pipeline, gateway.keys, gateway.telemetry)
 
+    note = RunNote(settings.data_dir, lambda: (gateway.telemetry.in_flight.value, gateway.recorder.waiting))
+    gateway.watch.append(note.poll)
+
     def drain() -> None:
         gateway.phase = "draining"
         chat.draining = True
@@ -60,11 +64,13 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await gateway.start()
+        await note.begin()
         with calls_on_terminate(drain):
             try:
                 yield {"chat": chat}  # for `router.api.connection`
             finally:
                 await gateway.stop()
+                await note.end()
 
     app = FastAPI(
         title="Signalbox",
