@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,6 +91,7 @@ def _run(settings: Settings, workers: int) -> None:
     from router.telemetry import set_up_logging
 
     set_up_logging(settings.log_level, settings.log_format)
+    _open_as_many_files_as_allowed()
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
@@ -110,3 +113,12 @@ def _run(settings: Settings, workers: int) -> None:
     else:
         os.environ.update(settings.as_environment())
         uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Raises the soft limit of open files to the hard one, for workers too: each request in flight takes two sockets,
+    and most systems begin at 1,024 only for the sake of programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and does not mean it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
