@@ -106,28 +106,33 @@ class FeatureFunction:
 
     def __init__(self, vectors: WordVectors | None = None):
         self.vectors = vectors
-        self._index = WordIndex(vectors)
+        self.index = WordIndex(vectors)
         self.size = HAND + (vectors.dimensions if vectors is not None else 0)
         self.digest = _digest(vectors)
 
     def __call__(self, ask: AskText) -> Vector:
         read = reading.read(ask)
-        found = self._index.find(read)
+        found = self.index.find(read)
         vector = np.empty(self.size, np.float32)
         if self.vectors is not None:
             self.vectors.mean_into(found.rows, vector[HAND:])
-        _PACK.pack_into(
-            vector.data,
-            0,
-            *_shape(read),
-            *_structure(read, ask.text),
-            *_conversation(read, ask, found),
-            *_mixed(read, found),
-            *found.lead,
-            *[_LOG1P[count] for count in found.says],
-            *languages.shares_of(read, found.votes),
-        )
+        hand_into(read, ask, found, vector)
         return vector
+
+
+def hand_into(read: Reading, ask: AskText, found: Findings, out: Vector) -> None:
+    """Write the hand-made block into the first HAND columns. read, found: of this ask."""
+    _PACK.pack_into(
+        out.data,
+        0,
+        *_shape(read),
+        *_structure(read, ask.text),
+        *_conversation(read, ask, found),
+        *_mixed(read, found),
+        *found.lead,
+        *[_LOG1P[count] for count in found.says],
+        *languages.shares_of(read, found.votes),
+    )
 
 
 def language_of(vector: Vector) -> str:

@@ -28,6 +28,10 @@ class WordVectors:
         self.digest = sha.hexdigest()
         self._rows = np.clip(table * scale, -BOUND, BOUND).astype(np.float32)
         self.vocabulary = {word: number for number, word in enumerate(words)}
+        self._longest: dict[str, int] = {}
+        for word in words:
+            first = word[:3] if word.startswith("##") else word[:1]
+            self._longest[first] = max(len(word), self._longest.get(first, 0))
 
     def mean_into(self, rows: bytes, out: NDArray[np.float32]) -> None:
         """Write the mean of the rows, packed as int64, into `out`, shape (d,); zeros where there are none."""
@@ -44,7 +48,9 @@ class WordVectors:
         found: list[int] = []
         start, prefix = 0, ""
         while start < len(word) and len(found) < PIECES_PER_WORD:
-            for stop in range(len(word), start, -1):
+            # A run of Chinese is one word and hardly ever the same again, so most letters must cost one look-up only.
+            longest = self._longest.get(prefix + word[start], 0) - len(prefix)
+            for stop in range(min(len(word), start + longest), start, -1):
                 number = self.vocabulary.get(prefix + word[start:stop])
                 if number is not None:
                     found.append(number)
