@@ -28,11 +28,14 @@ _MORE_CODES = ("duplicate_key", "invalid_json", "unsupported_address", "unsuppor
 """Codes that are given where an error is raised, not by its class."""
 
 
-def _codes(base: type[errors.RequestError]) -> set[str]:
-    return {base.default_code}.union(*(_codes(child) for child in base.__subclasses__()))
+def _faults(base: type[errors.RequestError]) -> set[tuple[str, str]]:
+    return {(base.fault, base.default_code)}.union(*(_faults(child) for child in base.__subclasses__()))
 
 
-ERROR_CODES = frozenset({*_codes(errors.RequestError), *_MORE_CODES})
+FAULTS = tuple(sorted(_faults(errors.RequestError)))
+"""Whose fault an error is, with its code."""
+
+ERROR_CODES = frozenset({*(code for _, code in FAULTS), *_MORE_CODES})
 
 
 @dataclass(frozen=True, slots=True)

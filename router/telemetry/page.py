@@ -44,25 +44,26 @@ class Page(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The families, for the client's registry."""
-        yield from _requests(self._counts)
+        vitals = self._vitals()
+        yield from _requests(self._counts, vitals.breakers if vitals else ())
         yield _gauge(names.IN_FLIGHT, {(): self._in_flight()})
         yield _gauge(names.BUILD, {(__version__, platform.python_version()): 1})
         sent, dropped = self._exported()
         yield _counter(names.OTLP_SENT, {(signal,): count for signal, count in sent.items()})
         yield _counter(names.OTLP_DROPPED, {(signal,): count for signal, count in dropped.items()})
-        if (vitals := self._vitals()) is not None:
+        if vitals is not None:
             yield from _parts(vitals)
 
 
-def _requests(counts: Counts) -> Iterator[Family]:
+def _requests(counts: Counts, models: Iterable[str]) -> Iterator[Family]:
+    """models: of the policy. What alerts watch for is there at 0 from the start, else its first time went unseen."""
     cells = counts.cells
     chats = [cell for cell in cells if cell.kind.purpose == "chat"]
     billed = [cell for cell in cells if cell.kind.purpose != "attempt" and cell.kind.cache != "hit"]
     yield _counter(names.REQUESTS, _summed(chats, lambda of: (of.kind.route, of.kind.model, str(of.kind.status))))
-    yield _counter(
-        names.ERRORS,
-        _summed([of for of in chats if of.kind.fault], lambda of: (of.kind.fault or NOBODY, of.kind.code or NOBODY)),
-    )
+    failed = [of for of in chats if of.kind.fault]
+    errors = _summed(failed, lambda of: (of.kind.fault or NOBODY, of.kind.code or NOBODY))
+    yield _counter(names.ERRORS, {**dict.fromkeys(names.FAULTS, 0.0), **errors})
     left = [of for of in chats if of.kind.outcome == "client_closed"]
     yield _counter(names.CALLERS_LEFT, _summed(left, lambda of: (of.kind.route,)))
     yield _counter(names.TURNED_AWAY, {(code,): count for code, count in counts.turned_away.items()})
@@ -81,10 +82,11 @@ def _requests(counts: Counts) -> Iterator[Family]:
     yield _counter(
         names.BASELINE, _dollars(_summed(answered, lambda of: (of.kind.model,), lambda of: of.baseline_nano))
     )
-    yield _counter(names.UNPRICED, _summed(served, lambda of: (of.kind.model,), lambda of: of.unpriced))
-    failed = [of for of in cells if of.kind.purpose == "attempt"]
-    yield _counter(names.ATTEMPTS, _summed([*served, *failed], lambda of: (of.kind.model, _result(of))))
-    yield _counter(names.FAILURES, _summed(failed, lambda of: (of.kind.model, of.kind.code or NOBODY)))
+    unpriced = _summed(served, lambda of: (of.kind.model,), lambda of: of.unpriced)
+    yield _counter(names.UNPRICED, {**{(model,): 0.0 for model in models}, **unpriced})
+    attempts = [of for of in cells if of.kind.purpose == "attempt"]
+    yield _counter(names.ATTEMPTS, _summed([*served, *attempts], lambda of: (of.kind.model, _result(of))))
+    yield _counter(names.FAILURES, _summed(attempts, lambda of: (of.kind.model, of.kind.code or NOBODY)))
     yield _histogram(names.OVERHEAD, {(): counts.overhead})
     yield _histogram(names.DURATION, dict(counts.duration.items()))
     yield _histogram(names.FIRST_TOKEN, {(model,): observed for model, observed in counts.first_token.items()})
