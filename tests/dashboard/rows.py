@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import random
 import time
+from dataclasses import replace
 
 from router.domain import Outcome, Price, RuleTrace, Usage
 from router.prices import cost_nano
 
 SMALL = Price(0.1, 0.4)
 LARGE = Price(3.0, 15.0, cache_read=0.3, cache_write=3.75)
+
+LISTED = replace(LARGE, source="litellm 1.106.2 (installed 2026-11-02)")
 
 PRICES = {"small": SMALL, "large": LARGE, "mystery": None}
 RULES = ("private stays local", "housekeeping", "easy", "keep the promise")
@@ -141,6 +144,26 @@ def fell_back(number: int, at_unix: float) -> list[Outcome]:
     return [row, call]
 
 
+def audited(number: int, at_unix: float) -> list[Outcome]:
+    """A request that the other tier answered too, and a judge's call about both; the judge's price nobody knows."""
+    row = served(number, at_unix)
+    usage = Usage(row.usage.input, output=240, estimated=number % 4 == 0)
+    shared = {"purpose": "audit", "parent_id": row.request_id, "cache": "bypass", "ttft_ms": None}
+    audit = replace(
+        served(number, at_unix + 0.5, model="large"),
+        request_id=f"{row.request_id}.a",
+        usage=usage,
+        cost_nano=cost_nano(usage, LARGE),
+        **shared,  # type: ignore[arg-type]
+    )
+    judge = replace(
+        served(number, at_unix + 2.5, model="mystery"),
+        request_id=f"{row.request_id}.j",
+        **shared | {"purpose": "judge"},
+    )
+    return [row, audit, judge]
+
+
 def a_day(requests: int = 240, *, hours: float = 22.0, seed: int = 7) -> list[Outcome]:
     """A day of mixed traffic that ends now."""
     chance, now, rows = random.Random(seed), time.time(), []
@@ -150,9 +173,8 @@ def a_day(requests: int = 240, *, hours: float = 22.0, seed: int = 7) -> list[Ou
         if draw < 0.62:
             rows.append(served(number, at, complexity=0.05 + 0.3 * chance.random()))
         elif draw < 0.80:
-            rows.append(
-                served(number, at, model="large", rule="keep the promise", complexity=0.5 + 0.45 * chance.random())
-            )
+            row = served(number, at, model="large", rule="keep the promise", complexity=0.5 + 0.45 * chance.random())
+            rows.append(replace(row, price=LISTED) if number % 3 == 0 else row)
         elif draw < 0.92:
             rows.append(cached(number, at))
         elif draw < 0.94:
@@ -161,6 +183,8 @@ def a_day(requests: int = 240, *, hours: float = 22.0, seed: int = 7) -> list[Ou
             rows.append(unpriced(number, at))
         elif draw < 0.98:
             rows.append(failed(number, at))
-        else:
+        elif draw < 0.99:
             rows.extend(fell_back(number, at))
+        else:
+            rows.extend(audited(number, at))
     return rows
