@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -17,6 +17,7 @@ from router.api.edge import refusal_of_head
 from router.api.errors import error_answer
 from router.api.exchange import Exchange
 from router.body import MAX_BODY_BYTES, parse_body
+from router.domain import Caller
 from router.errors import BadRequest, BodyTooLarge, Draining, RequestError
 from router.pipeline import ChatRequest, Headers, Pipeline, Wire
 from router.telemetry import Telemetry
@@ -58,7 +59,14 @@ class ChatEndpoint:
         wire = AsgiWire(receive, send)
         headers = read_headers(scope["headers"])
         try:
-            await self.answer(scope["request_id"], headers, lambda: read_body(headers, receive), wire)
+            try:
+                if self.draining:
+                    raise Draining("The gateway is stopping; ask another replica.")
+                caller = self._keys.caller(headers.pop("authorization", None))
+                raw = await read_body(headers, receive)
+            except RequestError as error:
+                return await wire.fail(error, [])
+            await self._answer(scope["request_id"], caller, headers, raw, wire)
         except CallerLeft:
             return
         except asyncio.CancelledError:
@@ -70,25 +78,27 @@ class ChatEndpoint:
         finally:
             wire.close()
 
-    async def exchange(self, exchange: Exchange) -> None:
-        """The direct way."""
-        refusal = refusal_of_head(exchange.headers)
-        if refusal is not None:
-            return await exchange.fail(refusal, [])
-        await self.answer(exchange.request_id, read_headers(exchange.headers), exchange.read, exchange)
+    def admit(self, headers: Headers) -> tuple[Caller, dict[str, str]] | None:
+        """Who asks, and the headers by name, as soon as the head is there; None for what the ASGI way will refuse."""
+        if self.draining or refusal_of_head(headers) is not None:
+            return None
+        named = read_headers(headers)
+        try:
+            return self._keys.caller(named.pop("authorization", None)), named
+        except RequestError:
+            return None
 
-    async def answer(
-        self, request_id: str, headers: dict[str, str], body: Callable[[], Awaitable[bytes]], wire: Wire
-    ) -> None:
-        """Finds the caller, reads and checks the body, and hands both to the pipeline."""
+    async def exchange(self, caller: Caller, headers: dict[str, str], exchange: Exchange) -> None:
+        """The direct way, for a caller who was admitted and a body that is there."""
+        await self._answer(exchange.request_id, caller, headers, exchange.body, exchange)
+
+    async def _answer(self, request_id: str, caller: Caller, headers: dict[str, str], raw: bytes, wire: Wire) -> None:
+        """Checks the body, and hands it to the pipeline."""
         in_flight = self._telemetry.in_flight
         in_flight.inc()
         try:
             try:
-                if self.draining:
-                    raise Draining("The gateway is stopping; ask another replica.")
-                caller = self._keys.caller(headers.pop("authorization", None))
-                request = chat_request(request_id, await body(), headers)
+                request = chat_request(request_id, raw, headers)
             except RequestError as error:
                 return await wire.fail(error, [])
             await self._pipeline.chat(request, caller, wire)

@@ -8,12 +8,14 @@ in plain text, even into the middle of another answer. All that is mended here. 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from router.api.chat import ChatEndpoint
 from router.api.errors import error_answer
 from router.api.exchange import Exchange, goes_directly
 from router.entry import new_request_id
@@ -114,16 +116,18 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _open(self) -> None:
         """Begins what answers this request: an exchange for most chats, uvicorn's own cycle for all else."""
-        chat = self.app_state.get("chat")
+        chat: ChatEndpoint | None = self.app_state.get("chat")
         parser, before = self.parser, self.cycle
         if (
             chat is None
             or (before is not None and not before.response_complete)
             or not goes_directly(self.url, parser.get_method(), parser.get_http_version(), self.headers)
+            or (admitted := chat.admit(self.headers)) is None
         ):
             return super().on_headers_complete()
         date = self.server_state.default_headers
-        self._incoming = Exchange(self, chat.exchange, self.scope, self.headers, date, parser.should_keep_alive())
+        answer = partial(chat.exchange, *admitted)
+        self._incoming = Exchange(self, answer, self.scope, date, parser.should_keep_alive())
         self.cycle = self._incoming  # type: ignore[assignment]
 
     def on_response_complete(self) -> None:

@@ -1,7 +1,7 @@
 """One chat request and its answer straight on the connection, past ASGI: the way nearly every chat request goes.
 
-`router.api.connection` opens an exchange for requests whose body comes whole and with a length; all others, and every
-other path, take the ASGI way. Both ends are `ChatEndpoint.answer`, so what a request means is decided in one place.
+`router.api.connection` opens an exchange for requests with a known key and a body of known length; all others, and
+every other path, take the ASGI way. What a request means is `router.api.chat`'s on both.
 """
 
 from __future__ import annotations
@@ -58,11 +58,8 @@ class Exchange:
     The head of an answer goes out together with its first bytes, in one write.
     """
 
-    def __init__(
-        self, connection: Connection, answer: Answer, scope: Any, headers: Headers, date: Headers, keep_alive: bool
-    ):
+    def __init__(self, connection: Connection, answer: Answer, scope: Any, date: Headers, keep_alive: bool):
         self.request_id = new_request_id()
-        self.headers = headers
         self._answer = answer
         self._connection = connection
         self._transport = connection.transport
@@ -86,7 +83,8 @@ class Exchange:
         """A piece of the body, of which there is no more than its announced length."""
         self._pieces.append(piece)
 
-    async def read(self) -> bytes:
+    @property
+    def body(self) -> bytes:
         """The whole body; `run` is called once it is there."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
