@@ -39,7 +39,7 @@ class Dialer:
         if origin.secure and self._tls is None:
             self._tls = await asyncio.to_thread(tls_context)
         try:
-            connected = await _first_of(self._loop, await self._addresses(origin.host, origin.port))
+            connected = await first_of(self._loop, await self._addresses(origin.host, origin.port))
         except OSError:
             self._known.pop((origin.host, origin.port), None)
             raise
@@ -79,7 +79,7 @@ class Dialer:
 
     async def _ask(self, host: str, port: int) -> list[Address]:
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = _mixed([(family, address) for family, _, _, _, address in found])
+        addresses = mixed([(family, address) for family, _, _, _, address in found])
         self._known[host, port] = self._loop.time() + NAMES_KEPT_SECONDS, addresses
         return addresses
 
@@ -91,7 +91,7 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _mixed(addresses: list[Address]) -> list[Address]:
+def mixed(addresses: list[Address]) -> list[Address]:
     """The families take turns, beginning with the first one's."""
     if not addresses:
         raise OSError("no address")
@@ -100,7 +100,7 @@ def _mixed(addresses: list[Address]) -> list[Address]:
     return [address for address in chain(*zip_longest(first, others)) if address is not None]
 
 
-async def _first_of(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:
+async def first_of(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:
     """The first socket that connects. Raises the last OSError where none does."""
     if len(addresses) == 1:
         return await _connected(loop, *addresses[0])
