@@ -22,7 +22,7 @@ from router.ledger.store import SqlStore
 from router.ledger.tables import outcomes
 from tests.faults.models import Heard
 from tests.faults.scene import counted
-from tests.running import chat_body
+from tests.running import chat_body, client_of
 from tests.servers import free_port
 
 _OURS = re.compile("SIGNALBOX_|OPENAI_|ANTHROPIC_|OLLAMA_")
@@ -36,6 +36,27 @@ class GatewayProcess:
     child: Child
     folder: Path
     client: httpx.AsyncClient
+    database_url: str | None = None
+    killed: bool = False
+    said: str = ""
+    """All that it wrote to stderr, once it has ended."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.killed = True
+        self.child.kill()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """The whole ledger."""
+        store = SqlStore(self.database_url or f"sqlite:///{self.folder / 'signalbox.sqlite3'}")
+        try:
+            return [dict(row) for row in await store.rows(outcomes.select())]
+        finally:
+            await store.aclose()
 
     @property
     def pid(self) -> int:
@@ -74,29 +95,31 @@ class GatewayProcess:
 
     async def add_up(self, requests: int, model: Heard) -> None:
         """Proves that every request has a row or a counted drop, and that the calls are those that were heard."""
-        store = SqlStore(f"sqlite:///{self.folder / 'signalbox.sqlite3'}")
-        try:
-            for _ in range(400):
-                rows = await store.rows(outcomes.select())
-                dropped = await self.metric("signalbox_ledger_dropped_total")
-                chats = [row for row in rows if row["purpose"] == "chat"]
-                if len(chats) + dropped == requests:
-                    break
-                await asyncio.sleep(0.05)
-        finally:
-            await store.aclose()
+        for _ in range(400):
+            dropped = await self.metric("signalbox_ledger_dropped_total")
+            chats = [row for row in await self.rows() if row["purpose"] == "chat"]
+            if len(chats) + dropped == requests:
+                break
+            await asyncio.sleep(0.05)
         assert len(chats) + dropped == requests == await self.metric("signalbox_requests_total")
         assert dropped or sum(row["attempts"] for row in chats) == model.calls
         assert not model.busy
 
 
-async def start(folder: Path, *arguments: str) -> Child:
-    """`signalbox serve` with the policy of the folder; what it says goes to pipes."""
+async def start(folder: Path, *arguments: str, soft_files: int | None = None, **env: str) -> Child:
+    """`signalbox serve` with the policy of the folder; what it says goes to pipes. soft_files: its soft limit of them.
+
+    What it puts into temporary files goes to `tmp` in the folder.
+    """
     clean = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+    command = [sys.executable, "-m", "router.cli", "serve", "--policy", "policy.yaml", *arguments]
+    if soft_files is not None:
+        command = ["sh", "-c", f'ulimit -S -n {soft_files} && exec "$@"', "sh", *command]
+    (folder / "tmp").mkdir(exist_ok=True)
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "router.cli", "serve", "--policy", "policy.yaml", *arguments),
+        *command,
         cwd=folder,
-        env={**clean, "SIGNALBOX_DATA_DIR": str(folder)},
+        env={**clean, "SIGNALBOX_DATA_DIR": str(folder), "TMPDIR": str(folder / "tmp"), **env},
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -104,21 +127,25 @@ async def start(folder: Path, *arguments: str) -> Child:
 
 
 @contextlib.asynccontextmanager
-async def gateway_process(folder: Path) -> AsyncIterator[GatewayProcess]:
-    """One that answers; it is told to end with the block, and must end well."""
-    port = free_port()
-    child = await start(folder, "--port", str(port))
+async def gateway_process(
+    folder: Path, *arguments: str, port: int | None = None, soft_files: int | None = None, **env: str
+) -> AsyncIterator[GatewayProcess]:
+    """One that answers. With the block it is told to end, and must end well; one that was killed must have said no
+    traceback either."""
+    port = port or free_port()
+    child = await start(folder, "--port", str(port), *arguments, soft_files=soft_files, **env)
     said = asyncio.create_task(child.communicate())
     url = f"http://127.0.0.1:{port}"
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            gateway = GatewayProcess(url, child, folder, client)
+        async with client_of(url, timeout=60) as client:
+            gateway = GatewayProcess(url, child, folder, client, env.get("SIGNALBOX_DATABASE_URL"))
             await gateway.until_ready(status="ok")
             yield gateway
-        child.terminate()
-        await asyncio.wait_for(asyncio.shield(said), 40)
-        assert child.returncode in (0, -signal.SIGTERM)
-        assert b"Traceback" not in said.result()[1], said.result()[1].decode()
+        if child.returncode is None and not gateway.killed:
+            child.terminate()
+        gateway.said = (await asyncio.wait_for(asyncio.shield(said), 40))[1].decode()
+        assert child.returncode in ((-signal.SIGKILL,) if gateway.killed else (0, -signal.SIGTERM))
+        assert "Traceback" not in gateway.said, gateway.said
     finally:
         if child.returncode is None:
             child.kill()

@@ -12,6 +12,7 @@ import httpx
 from tests.faults.models import Heard
 from tests.faults.process import gateway_process
 from tests.faults.traffic import POLICY
+from tests.running import client_of
 
 
 async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tm
             refused = 0
             for _ in range(5):
                 try:
-                    async with httpx.AsyncClient(base_url=gateway.url, timeout=1) as client:
+                    async with client_of(gateway.url, timeout=1) as client:
                         await client.get("/healthz")
                 except httpx.TransportError:
                     refused += 1
@@ -42,7 +43,7 @@ async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tm
                     await writer.wait_closed()
             await gateway.until_ready(status="ok", database="ok")
             for number in range(4):
-                async with httpx.AsyncClient(base_url=gateway.url, timeout=20) as client:
+                async with client_of(gateway.url, timeout=20) as client:
                     assert (await client.get("/healthz")).status_code == 200
                 assert (await gateway.ask(f"after {number}")).status_code == 200
                 asked += 1
@@ -52,3 +53,10 @@ async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tm
                 await asyncio.sleep(0.05)
             assert gateway.files <= usual + 4, "descriptors are lost"
             await gateway.add_up(asked, model)
+
+
+async def test_a_gateway_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY.format(url="http://127.0.0.1:1"))
+    async with gateway_process(tmp_path, soft_files=256) as gateway:
+        soft, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard > 256
