@@ -65,6 +65,7 @@ class ChatEndpoint:
                 caller = self._keys.caller(headers.pop("authorization", None))
                 raw = await read_body(headers, receive)
             except RequestError as error:
+                self._telemetry.turn_away(error)
                 return await wire.fail(error, [])
             await self._answer(scope["request_id"], caller, headers, raw, wire)
         except CallerLeft:
@@ -100,6 +101,7 @@ class ChatEndpoint:
             try:
                 request = chat_request(request_id, raw, headers)
             except RequestError as error:
+                self._telemetry.turn_away(error)
                 return await wire.fail(error, [])
             await self._pipeline.chat(request, caller, wire)
         finally:
