@@ -14,10 +14,19 @@ import orjson
 import pytest
 
 from router.domain import ModelSpec, Timeouts
-from router.errors import UpstreamBroken, UpstreamRateLimited, UpstreamRefusedKey, UpstreamTimeout
+from router.errors import (
+    UpstreamBroken,
+    UpstreamClosed,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamRefusedKey,
+    UpstreamTimeout,
+)
+from router.upstream.answers import read_whole
 from router.upstream.contract import Call
 from router.upstream.openai_relay import OpenAIRelay
 from router.upstream.refusals import PASSED_ON, refusal, retry_after
+from router.upstream.sse import read_plain
 from router.upstream.standin import Fault, Reply
 from tests.upstream.conftest import KEY, House, heard, whole
 
@@ -267,6 +276,54 @@ async def test_a_key_that_no_header_can_hold_is_not_told_to_anybody() -> None:
         with pytest.raises(UpstreamRefusedKey) as raised:
             await relay.open(call(model, stream=False))
     assert "sk-a" not in repr(raised.value)
+
+
+async def test_a_plain_answer_that_goes_silent_runs_into_idle(relay: House) -> None:
+    relay.with_timeouts(idle=0.2)
+    relay.standin.script.append(Fault("stall_after"))
+    with pytest.raises(UpstreamTimeout, match="idle"):
+        await relay.open()
+    await asyncio.wait_for((await relay.standin.received()).left.wait(), 1.0)
+
+
+async def test_a_plain_answer_that_comes_slowly_is_not_silent() -> None:
+    body = b'{"choices":[' + b" " * 20 + b"]}"
+    pieces = [ok(b"content-length: %d\r\n" % len(body), b""), *(body[at : at + 2] for at in range(0, len(body), 2))]
+    async with server(*pieces, gap=0.03) as model, a_relay() as relay:
+        model = replace(model, timeouts=Timeouts(2, 5, idle=0.25, total=5))
+        answer = await relay.open(call(model, stream=False))
+        assert await whole(answer) == body
+
+
+async def test_a_head_that_comes_early_does_not_begin_the_silence() -> None:
+    async with server(ok(b"content-length: 14\r\n", b""), b'{"choices":[]}', gap=0.3) as model, a_relay() as relay:
+        model = replace(model, timeouts=Timeouts(2, 5, idle=0.1, total=5))
+        answer = await relay.open(call(model, stream=False))
+        assert await whole(answer) == b'{"choices":[]}'
+
+
+async def test_a_refusal_does_not_cost_the_connection(relay: House) -> None:
+    for status in (429, 500, 401, 400):
+        relay.standin.script.append(Fault("status", status))
+        with contextlib.suppress(UpstreamError):
+            await relay.read()
+    await relay.read()
+    assert len({entry.connection for entry in relay.standin.journal}) == 1
+
+
+async def test_once_a_kept_connection_turned_out_closed_the_others_are_not_tried(relay: House) -> None:
+    await asyncio.gather(*(relay.read() for _ in range(5)))
+    relay.standin.script.append(Fault("close_before"))
+    with pytest.raises(UpstreamClosed):
+        await relay.open()
+    await relay.read()
+    assert [entry.connection for entry in relay.standin.journal][-1] == 6
+
+
+async def test_what_a_plain_answer_says_is_parsed_already(relay: House) -> None:
+    answer = await relay.open("hello")
+    body, seen = await read_whole(answer)
+    assert seen == read_plain(body) == read_plain(await whole(answer)) and seen.valid and seen.usage is not None
 
 
 async def test_a_relay_that_was_closed_opens_again_when_it_is_asked(relay: House) -> None:
