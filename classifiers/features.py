@@ -52,7 +52,9 @@ MIXED: Final = (
     "light_and_hard", "quoted_and_hard",
 )  # fmt: skip
 
-_AT: Final = {name: column for column, name in enumerate(CONCEPTS)}
+_REWRITE: Final = CONCEPTS.index("rewrite")
+_PROVE: Final = CONCEPTS.index("prove")
+_MATHS: Final = CONCEPTS.index("maths")
 
 
 def _of(*concepts: str) -> Callable[[Sequence[float]], tuple[float, ...]]:
@@ -130,7 +132,7 @@ def hand_into(read: Reading, ask: AskText, found: Findings, out: Vector) -> None
         *_conversation(read, ask, found),
         *_mixed(read, found),
         *found.lead,
-        *[_LOG1P[count] for count in found.says],
+        *map(_LOG1P.__getitem__, found.says),
         *languages.shares_of(read, found.votes),
     )
 
@@ -221,10 +223,8 @@ def _structure(read: Reading, last: str) -> Sequence[float]:
         1.0 if signs.braces and signs.colons and '":' in text else 0.0,
         1.0 if signs.angles and ("</" in text or "/>" in text) else 0.0,
         1.0 if signs.pipes >= 4 else 0.0,
-        1.0
-        if (signs.capitals and ("Traceback" in text or "Exception" in text)) or (signs.colons and "rror:" in text)
-        else 0.0,
-        1.0 if "___" in text or (signs.brackets and "[MASK]" in text) else 0.0,
+        1.0 if _shows_an_error(text, signs) else 0.0,
+        1.0 if ("_" in text and "___" in text) or (signs.brackets and "[MASK]" in text) else 0.0,
         1.0 if (signs.quotes >= 3 and '"""' in text) or (signs.angles >= 3 and ">>>" in text) else 0.0,
         1.0 if ending.endswith(_ENDS_ASKING) else 0.0,
         1.0 if ending.endswith(_ENDS_COLON) else 0.0,
@@ -232,6 +232,12 @@ def _structure(read: Reading, last: str) -> Sequence[float]:
         1.0 if (signs.backslashes and "\\boxed" in text) or "final answer" in text else 0.0,
         1.0 if signs.quotes >= 2 or signs.apostrophes >= 2 else 0.0,
     )
+
+
+def _shows_an_error(text: str, signs: Signs) -> bool:
+    if signs.capitals and (("T" in text and "Traceback" in text) or ("E" in text and "Exception" in text)):
+        return True
+    return signs.colons > 0 and "rror:" in text
 
 
 def _code_signs(text: str, signs: Signs) -> int:
@@ -253,14 +259,14 @@ def _code_signs(text: str, signs: Signs) -> int:
 
 def _conversation(read: Reading, ask: AskText, found: Findings) -> Sequence[float]:
     return (
-        log1p(min(ask.tools, 1000)),
-        float(ask.json_schema),
-        log1p(min(ask.images, 1000)),
-        float(min(len(ask.earlier), 2)),
-        float(read.follow_up),
+        log1p(min(ask.tools, 1000)) if ask.tools else 0.0,
+        1.0 if ask.json_schema else 0.0,
+        log1p(min(ask.images, 1000)) if ask.images else 0.0,
+        min(len(ask.earlier), 2),
+        1.0 if read.follow_up else 0.0,
         log1p(read.earlier_units),
         log1p(read.last_units),
-        float(read.follow_up and found.says[_AT["rewrite"]] > 0),
+        1.0 if read.follow_up and found.says[_REWRITE] else 0.0,
     )
 
 
@@ -272,14 +278,14 @@ def _mixed(read: Reading, found: Findings) -> Sequence[float]:
     seen = min(read.units, reading.HEAD_WORDS + reading.TAIL_WORDS) + 2.0
     hard_log = log1p(hard)
     # Hard words in a text that is only to be translated, corrected or searched do not make the ask hard.
-    pasted = read.signs.quotes >= 2 or "```" in read.text
+    pasted = read.signs.quotes >= 2 or (read.signs.backticks >= 3 and "```" in read.text)
     return (
         hard_log,
         log1p(easy),
         hard / seen * 4,
         easy / seen * 4,
         hard_log if read.units < 30 else 0.0,
-        float(says[_AT["prove"]] > 0 and says[_AT["maths"]] > 0),
+        1.0 if says[_PROVE] and says[_MATHS] else 0.0,
         log1p(sum(_HARD(lead))),
         log1p(sum(_EASY(lead))),
         log1p(read.units) / 2 if light and read.units > 40 else 0.0,

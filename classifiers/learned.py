@@ -6,8 +6,8 @@ that what the ledger keeps is enough to train the next artefact.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from math import exp, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class LearnedClassifier:
         self._weights = np.ascontiguousarray(artefact.heads[:, :-1])
         self._biases = np.ascontiguousarray(artefact.heads[:, -1])
         self._mean = artefact.support_mean
-        self._per_spread = (1.0 / (artefact.support_spread * math.sqrt(len(artefact.support_mean)))).astype(np.float32)
+        self._per_spread = (1.0 / (artefact.support_spread * sqrt(len(artefact.support_mean)))).astype(np.float32)
         self._near, self._far = (float(knot) for knot in artefact.support_knots)
         self._prior_logits = np.log(artefact.priors / (1.0 - artefact.priors)).tolist()
         self._name = f"fast@{artefact.digest}"
@@ -90,4 +90,8 @@ class LearnedClassifier:
 
 
 def _share(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(logit, -_MOST_LOGIT), _MOST_LOGIT)))
+    if logit > _MOST_LOGIT:
+        logit = _MOST_LOGIT
+    elif logit < -_MOST_LOGIT:
+        logit = -_MOST_LOGIT
+    return 1.0 / (1.0 + exp(-logit))

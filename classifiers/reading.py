@@ -6,7 +6,8 @@ pieces mean is left to `features`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from classifiers import lexicon
 from classifiers.contract import AskText
@@ -20,12 +21,12 @@ FOLLOW_UP_UNITS = 14
 
 _PUNCTUATION: Final = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _FAR_PUNCTUATION: Final = (
-    (Signs._fields.index("latin1"), "«»¿¡"),
-    (Signs._fields.index("symbols"), "“”„’…"),
-    (Signs._fields.index("arabic"), "،؟؛"),
-    (Signs._fields.index("indic"), "।"),
-    (Signs._fields.index("kana"), "。、「」『』"),
-    (Signs._fields.index("far"), "！？：；（）"),
+    ("latin1", "«»¿¡"),
+    ("symbols", "“”„’…"),
+    ("arabic", "،؟؛"),
+    ("indic", "।"),
+    ("kana", "。、「」『』"),
+    ("far", "！？：；（）"),
 )
 """By the kind of sign that a text must hold for one of them to occur."""
 _LOWER_AND_SPACED: Final = bytes(
@@ -43,7 +44,8 @@ _GOES_ON: Final = frozenset(
 )
 
 
-class Reading(NamedTuple):
+@dataclass(slots=True)
+class Reading:
     """One ask, cut up. `text` is what is judged: the last turn, with the turn before where it only makes sense so.
 
     octets: its UTF-8. beyond: its characters that are not ASCII, in their order.
@@ -80,7 +82,7 @@ def words_of(text: str, octets: bytes, signs: Signs) -> tuple[list[str], int]:
     if signs.trailing:
         spaced = octets_of(text.lower()).translate(_LOWER_AND_SPACED).decode("utf-8", "surrogatepass")
         for kind, marks in _FAR_PUNCTUATION:
-            if signs[kind]:
+            if getattr(signs, kind):
                 for mark in marks:
                     spaced = spaced.replace(mark, " ")
     else:

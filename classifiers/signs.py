@@ -6,16 +6,18 @@ times cheaper than looking at characters one by one.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 
 
-class Signs(NamedTuple):
+@dataclass(slots=True)
+class Signs:
     """How many of each kind; every byte is of exactly one. Scripts are thereby counted in characters.
 
     indic: Thai too. kana: with the punctuation of East Asian scripts. far: of scripts that have no kind, and full-width
-    forms. trailing: the bytes after a lead byte. other: of ASCII.
+    forms. trailing: the bytes after a lead byte. other: of ASCII. Not frozen, which would triple the cost of making one.
     """
 
     other: int
@@ -109,19 +111,23 @@ _KINDS: Final[dict[str, bytes]] = {
 }
 
 
+_FIELDS: Final = tuple(field.name for field in fields(Signs))
+
+
 def _kind_by_byte() -> bytes:
     kinds = bytearray(256)
     for name, octets in _KINDS.items():
         for octet in octets:
-            kinds[octet] = Signs._fields.index(name)
+            kinds[octet] = _FIELDS.index(name)
     return bytes(kinds)
 
 
 _KIND_BY_BYTE: Final = _kind_by_byte()
-_COUNT: Final = len(Signs._fields)
-_SPACES: Final = Signs._fields.index("spaces")
-_SMALL_LETTERS: Final = Signs._fields.index("small_letters")
-_TRAILING: Final = Signs._fields.index("trailing")
+_COUNT: Final = len(_FIELDS)
+_FEW: Final = 32
+_SPACES: Final = _FIELDS.index("spaces")
+_SMALL_LETTERS: Final = _FIELDS.index("small_letters")
+_TRAILING: Final = _FIELDS.index("trailing")
 # Most bytes are of these three, whose numbers follow from lengths; only the few others are counted one by one.
 _PLAIN: Final = _KINDS["spaces"] + _KINDS["small_letters"] + _KINDS["trailing"]
 
@@ -134,8 +140,13 @@ def octets_of(text: str) -> bytes:
 def signs_of(text: str, octets: bytes) -> Signs:
     """Count. octets: those of the text."""
     rest = octets.translate(_KIND_BY_BYTE, _PLAIN)
-    counts: list[int] = np.bincount(np.frombuffer(rest, np.uint8), minlength=_COUNT).tolist()
+    if len(rest) <= _FEW:
+        counts = [0] * _COUNT
+        for kind in rest:
+            counts[kind] += 1
+    else:
+        counts = np.bincount(np.frombuffer(rest, np.uint8), minlength=_COUNT).tolist()
     counts[_SPACES] = spaces = octets.count(b" ")
     counts[_TRAILING] = trailing = len(octets) - len(text)
     counts[_SMALL_LETTERS] = len(octets) - len(rest) - spaces - trailing
-    return Signs._make(counts)
+    return Signs(*counts)

@@ -7,8 +7,9 @@ counted over the words of a text is one integer a word with a byte for each coun
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from classifiers import function_words, lexicon, reading
 from classifiers.reading import Reading
@@ -32,7 +33,8 @@ Word = tuple[bytes, int]
 """(rows of the vector table as int64, what the word adds to the counts)."""
 
 
-class Findings(NamedTuple):
+@dataclass(slots=True)
+class Findings:
     """What the words of one reading say.
 
     lead: 1.0 for the concepts of the opening; says: how often each is named; votes: for each language;
