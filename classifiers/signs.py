@@ -17,7 +17,7 @@ class Signs:
     """How many of each kind; every byte is of exactly one. Scripts are thereby counted in characters.
 
     indic: Thai too. kana: with the punctuation of East Asian scripts. far: of scripts that have no kind, and full-width
-    forms. trailing: the bytes after a lead byte. other: of ASCII. Not frozen, which would triple the cost of making one.
+    forms. trailing: the bytes after a lead byte. other: of ASCII. Not frozen: that would triple its cost.
     """
 
     other: int
