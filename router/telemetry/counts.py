@@ -124,13 +124,12 @@ class Counts:
             cell = self._new_cell(key, row)
         cell.count += 1
         usage = row.usage
-        if usage.output or usage.uncached_input or usage.cache_read:
-            cell.uncached_input += usage.uncached_input
-            cell.output += usage.output
-            if usage.cache_read or usage.cache_write or usage.reasoning:
-                cell.cache_read += usage.cache_read
-                cell.cache_write += usage.cache_write
-                cell.reasoning += usage.reasoning
+        cell.uncached_input += usage.uncached_input
+        cell.output += usage.output
+        if usage.cache_read or usage.cache_write or usage.reasoning:
+            cell.cache_read += usage.cache_read
+            cell.cache_write += usage.cache_write
+            cell.reasoning += usage.reasoning
         nano = row.cost_nano
         if nano is None:
             cell.unpriced += 1

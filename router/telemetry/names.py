@@ -24,7 +24,15 @@ after it had begun; no answer (a retry or a fallback follows, where there is one
 BREAKER_STATES = ("closed", "half_open", "open")
 SIGNALS = ("traces", "metrics")
 
-_MORE_CODES = ("duplicate_key", "invalid_json", "unsupported_address", "unsupported_encoding")
+_MORE_CODES = (
+    "duplicate_key",
+    "invalid_host",
+    "invalid_http",
+    "invalid_json",
+    "missing_host",
+    "unsupported_address",
+    "unsupported_encoding",
+)
 """Codes that are given where an error is raised, not by its class."""
 
 
