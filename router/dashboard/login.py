@@ -43,7 +43,7 @@ async def check_key(request: Request) -> Response:
         door.new_session(),
         max_age=SESSION_SECONDS,
         path="/",
-        secure=request.url.scheme == "https",
+        secure=_came_encrypted(request),
         httponly=True,
         samesite="strict",
     )
@@ -66,6 +66,11 @@ def is_from_here(request: Request) -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+
+
+def _came_encrypted(request: Request) -> bool:
+    """By TLS here, or at a proxy in front. That header is not proof; but who lies in it only harms their own cookie."""
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower())
 
 
 def own_path(wanted: str) -> str:

@@ -46,7 +46,8 @@ def exact(*values: float | None) -> list[str]:
 
 def cells_of(tally: Tally, total: Tally) -> list[list[str]]:
     known = [tally.spend_usd, tally.baseline_usd, tally.saved_usd]
-    counted = [tally.requests, None, tally.input_tokens, tally.output_tokens, tally.cache_hits, tally.errors, *known]
+    share = tally.requests / total.requests
+    counted = [tally.requests, share, tally.input_tokens, tally.output_tokens, tally.cache_hits, tally.errors, *known]
     figures = [exact(value) for value in counted]
     return [*figures, exact(tally.unpriced if tally.unpriced else None)] if total.unpriced else figures
 
@@ -79,15 +80,16 @@ async def test_every_figure_of_the_tiles_is_the_reports(visitor: httpx.AsyncClie
     page = await read(visitor, f"/dashboard?{SPAN}")
     summary = await reports.summary(store, read_window(SINCE, UNTIL))
     tally = summary.tally
+    assert tally.saved_usd is not None and tally.baseline_usd is not None
     assert tally.unpriced and tally.estimated and tally.errors and tally.cache_hits, "the rows hold every kind"
     assert {name: page.figures[f"tile-{name}"] for name in ("requests", "spend", "saved", "cache", "tokens")} == {
         "requests": exact(tally.requests),
         "spend": exact(tally.spend_usd, tally.unpriced, tally.estimated, tally.inner_usd),
-        "saved": exact(tally.saved_usd, tally.baseline_usd),
+        "saved": exact(tally.saved_usd, tally.saved_usd / tally.baseline_usd, tally.baseline_usd),
         "cache": exact(tally.cache_share, tally.cache_hits),
         "tokens": exact(tally.input_tokens, tally.output_tokens),
     }
-    assert page.figures["tile-errors"] == exact(tally.errors)
+    assert page.figures["tile-errors"] == exact(tally.errors, tally.errors / tally.requests)
     assert page.figures["tile-latency"] == exact(*astuple(summary.latency_ms))
     assert page.figures["tile-overhead"] == exact(*astuple(summary.overhead_ms))
 
@@ -223,7 +225,7 @@ async def test_a_requests_page_says_why(
         row.request_id, "Answered by small.", "The rule “easy” chose small: complexity 0.21 meets",
         "What was asked", "1 tool, JSON schema", "no : the context of 4,096 tokens is too short",
         "matched easy", "no match private stays local nothing private was found", "demo@3f9a1c02b7de",
-        "fast@9c41d2e07a55", "prices from policy", "too short", "Fallback large", "small-1",
+        "fast@9c41d2e07a55", "prices from the policy", "too short", "Fallback large", "small-1",
     ):  # fmt: skip
         assert words in page.text, words
     assert row.cost_nano is not None and row.baseline_nano is not None and row.always_small_nano is not None
