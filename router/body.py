@@ -18,6 +18,8 @@ MAX_BODY_BYTES = 10_000_000
 MAX_DEPTH = 64
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_PLAIN_NAME = re.compile(r'[ \t\n\r]*"([A-Za-z0-9_-]*)"[ \t\n\r]*:[ \t\n\r]*')
+_END_OF_MEMBER = re.compile(r"[ \t\n\r]*([,}])")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -72,34 +74,36 @@ def _scan(text: str) -> Body:
         raise BadRequest("The body must be a JSON object.", code="invalid_json")
     values: dict[str, Any] = {}
     spans: dict[str, tuple[int, int]] = {}
-    at = _skip(text, at + 1)
-    while text[at : at + 1] != "}" or values:
-        name, start = _member_name(text, at)
-        try:
-            value, at = _scan_value(text, start)
-        except StopIteration as stop:
-            raise _malformed(text, stop.value if isinstance(stop.value, int) else start, name) from None
-        except json.JSONDecodeError as error:
-            raise _malformed(text, error.pos, name) from None
-        except _Refused as refused:
-            raise BadRequest(str(refused), param=name, code="invalid_json") from None
-        except ValueError:
-            raise BadRequest(f"`{name}` holds a number that is too long.", param=name, code="invalid_json") from None
-        if name in values:
-            raise BadRequest(f"The key `{name}` stands twice in the body.", param=name, code="duplicate_key")
-        values[name], spans[name] = value, (start, at)
-        at = _skip(text, at)
-        if text[at : at + 1] == "}":
-            break
-        if text[at : at + 1] != ",":
-            raise _malformed(text, at, None)
-        at = _skip(text, at + 1)
-    closing = at
-    if _skip(text, closing + 1) != len(text):
+    at += 1
+    if text[(closing := _skip(text, at)) : closing + 1] != "}":
+        ends = ","
+        while ends == ",":
+            name, start = _member_name(text, at)
+            try:
+                value, at = _scan_value(text, start)
+            except StopIteration as stop:
+                raise _malformed(text, stop.value if isinstance(stop.value, int) else start, name) from None
+            except json.JSONDecodeError as error:
+                raise _malformed(text, error.pos, name) from None
+            except _Refused as refused:
+                raise BadRequest(str(refused), param=name, code="invalid_json") from None
+            except ValueError:
+                raise BadRequest(
+                    f"`{name}` holds a number that is too long.", param=name, code="invalid_json"
+                ) from None
+            if name in values:
+                raise BadRequest(f"The key `{name}` stands twice in the body.", param=name, code="duplicate_key")
+            values[name], spans[name] = value, (start, at)
+            match = _END_OF_MEMBER.match(text, at)
+            if match is None:
+                raise _malformed(text, _skip(text, at), None)
+            closing, at = match.start(1), match.end()
+            ends = text[closing]
+    if closing + 1 != len(text) and _skip(text, closing + 1) != len(text):
         raise _malformed(text, closing + 1, None)
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(values) > MAX_DEPTH:
         raise _too_deep()
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         for name, value in values.items():
             if _LONE_SURROGATE.search(name) or _has_lone_surrogate(value):
                 raise BadRequest("A string holds half of a surrogate pair.", param=_clean(name), code="invalid_json")
@@ -112,7 +116,10 @@ def _skip(text: str, at: int) -> int:
 
 
 def _member_name(text: str, at: int) -> tuple[str, int]:
-    """The member name that starts at `at`, and where its value begins."""
+    """The member name that begins at `at`, or after white space, and where its value begins."""
+    if plain := _PLAIN_NAME.match(text, at):
+        return plain[1], plain.end()
+    at = _skip(text, at)
     if text[at : at + 1] != '"':
         raise _malformed(text, at, None)
     try:

@@ -50,20 +50,20 @@ class PrivacyScanner:
         text = _plain_digits("\n\n".join(texts))
         raw = text.encode("ascii", "replace")
         longest = _longest_run(raw)
-        found = set()
+        found = []
         if "@" in text and _has_email(text):
-            found.add("email")
+            found.append("email")
         if holds_secret(text, has_digits=longest > 0):
-            found.add("key")
+            found.append("key")
         if longest >= 7 and self._has_phone(text):
-            found.add("phone")
+            found.append("phone")
         if longest >= 13 and _has_card(text):
-            found.add("card")
-        if longest and _IBAN_SHAPE in b" " + raw.translate(_SHAPES) and _has_iban(text):
-            found.add("iban")
+            found.append("card")
+        if longest and _IBAN_SHAPE.search(b" " + raw.translate(_SHAPES)) and _has_iban(text):
+            found.append("iban")
         if longest and self._id_words is not None and self._has_national_id(text):
-            found.add("national_id")
-        return tuple(sorted(found))
+            found.append("national_id")
+        return tuple(sorted(found)) if found else ()
 
     def _has_phone(self, text: str) -> bool:
         candidates: list[Iterator[tuple[str, str | None]]] = []
@@ -113,7 +113,7 @@ _SHAPES = bytes(
     ord("0") if chr(code) in string.digits else ord("A") if chr(code) in string.ascii_letters else ord(" ")
     for code in range(256)
 )
-_IBAN_SHAPE = b" AA00"
+_IBAN_SHAPE = re.compile(b" AA00")  # a search for so plain a pattern is quicker than `in`
 
 
 def _plain_digits(text: str) -> str:

@@ -82,14 +82,21 @@ _PLACEHOLDERS: Final = re.compile(
 )
 
 
+_SHORTEST_ISSUED: Final = 15
+"""Characters of the shortest key that an issuer's pattern takes; there is no white space in any of them."""
+_MARKED: Final = bytes(ord(" ") if chr(code).isspace() else ord("x") for code in range(256))
+_LONG_WORD: Final = b"x" * _SHORTEST_ISSUED
+
+
 def holds_secret(text: str, *, has_digits: bool = True) -> bool:
     """Whether a key, a token, a private key or a password stands in the text. Never says which or where.
 
     has_digits: False where the text is known to hold none, as no bearer token does.
     """
-    for sign, patterns in _ISSUED_PATTERNS.items():
-        if sign in text and any(needle in text and pattern.search(text) for needle, pattern in patterns):
-            return True
+    if words := _long_words(text):
+        for sign, patterns in _ISSUED_PATTERNS.items():
+            if sign in words and any(needle in words and pattern.search(words) for needle, pattern in patterns):
+                return True
     if "PRIVATE KEY" in text and _PRIVATE_KEY.search(text):
         return True
     if "://" in text and "@" in text and _has_url_password(text):
@@ -97,13 +104,27 @@ def holds_secret(text: str, *, has_digits: bool = True) -> bool:
     lowered = text.lower()
     if has_digits and ("bearer " in lowered or "basic " in lowered) and _BEARER.search(lowered):
         return True
-    words = _WORDS if text.isascii() else (*_WORDS, *_FOREIGN_WORDS)
-    return any(
-        any(_is_assigned(lowered, word, weak=False) for word in strong)
-        or any(_is_assigned(lowered, word, weak=True) for word in others)
-        for gate, strong, others in words
-        if gate in lowered
-    )
+    for gate, strong, others in _WORDS if text.isascii() else (*_WORDS, *_FOREIGN_WORDS):
+        if gate in lowered and (
+            any(_is_assigned(lowered, word, weak=False) for word in strong)
+            or any(_is_assigned(lowered, word, weak=True) for word in others)
+        ):
+            return True
+    return False
+
+
+def _long_words(text: str) -> str:
+    """The words that are long enough for an issued key: searching those for twenty prefixes is quick."""
+    marks = text.encode("ascii", "replace").translate(_MARKED)
+    at = marks.find(_LONG_WORD)
+    words = []
+    while at != -1:
+        end = marks.find(b" ", at)
+        if end == -1:
+            end = len(text)
+        words.append(text[at:end])
+        at = marks.find(_LONG_WORD, end)
+    return " ".join(words)
 
 
 def _is_assigned(lowered: str, word: str, *, weak: bool) -> bool:
