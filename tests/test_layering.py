@@ -44,7 +44,7 @@ OWNERS = {
     "cel": ["router/policy/conditions.py"],
     "phonenumbers": ["router/privacy.py"],
     "stdnum": ["router/privacy.py"],
-    "aiohttp": ["router/upstream/"],
+    "httptools": ["router/api/", "router/upstream/http1/"],
     "typer": ["router/cli/"],
     "rich": ["router/cli/", "router/demo/"],
     "prometheus_client": ["router/telemetry/page.py"],
@@ -162,7 +162,7 @@ def test_the_front_doors_load_nothing_heavy() -> None:
 
 
 def test_serving_loads_neither_litellm_nor_training() -> None:
-    heavy = {"litellm", "sklearn", "scipy", "torch", "pandas", "sentence_transformers"}
+    heavy = {"litellm", "aiohttp", "sklearn", "scipy", "torch", "pandas", "sentence_transformers"}
     assert not loaded_by("import router.app") & heavy
 
 
