@@ -7,7 +7,7 @@ counts read everything that would leave. What counts as private is `router.priva
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from classifiers.contract import AskText
@@ -41,9 +41,9 @@ class Scanner(Protocol):
 def read_ask(values: Mapping[str, Any], scanner: Scanner) -> Ask:
     """The ask of a chat body that `router.api.chat` has checked (messages are objects with string roles)."""
     messages = values["messages"]
-    texts = tuple(_texts_that_leave(values))
+    texts = _texts_that_leave(values)
     chars = sum(map(len, texts))
-    images = sum(_images(message) for message in messages)
+    images = sum([_images(message["content"]) for message in messages if isinstance(message.get("content"), list)])
     turns = [text for message in messages if message.get("role") == "user" and (text := user_text(message))]
     tools = len(values.get("tools") or ()) + len(values.get("functions") or ())
     json_schema = (values.get("response_format") or {}).get("type") == "json_schema"
@@ -82,27 +82,28 @@ def estimate_tokens(texts: Iterable[str]) -> int:
     Four UTF-8 bytes a token holds within about a third for English, Cyrillic and CJK alike, since scripts that
     take more bytes a character also take more tokens. Rounded up.
     """
-    total = sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts)
+    total = sum([len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts])
     return -(-total // BYTES_PER_TOKEN)
 
 
-def _texts_that_leave(values: Mapping[str, Any]) -> Iterator[str]:
+def _texts_that_leave(values: Mapping[str, Any]) -> list[str]:
     """Every string of the body but binary data, names of members included where the caller chose them."""
+    texts: list[str] = []
     todo: list[Any] = [value for name, value in values.items() if name != "model"]
     while todo:
         item = todo.pop()
         if isinstance(item, str):
             if not (item.startswith("data:") and _BINARY.fullmatch(item)):
-                yield item
+                texts.append(item)
                 if "\\u" in item:
-                    yield _unescaped(item)
+                    texts.append(_unescaped(item))
         elif isinstance(item, dict):
-            for name, value in item.items():
-                if name not in _WELL_KNOWN_MEMBERS:
-                    todo.append(name)
-                todo.append(value)
+            todo += item.values()
+            if not _WELL_KNOWN_MEMBERS.issuperset(item):
+                todo += [name for name in item if name not in _WELL_KNOWN_MEMBERS]
         elif isinstance(item, list):
-            todo.extend(item)
+            todo += item
+    return texts
 
 
 _WELL_KNOWN_MEMBERS = frozenset(
@@ -116,10 +117,7 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
 
-def _images(message: Mapping[str, Any]) -> int:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return 0
+def _images(content: list[Any]) -> int:
     return sum(1 for part in content if isinstance(part, dict) and part.get("type") in _IMAGE_PARTS)
 
 
