@@ -83,6 +83,7 @@ class GatewayProcess:
     async def until_ready(self, **parts: str) -> None:
         """Waits until it says so of its parts."""
         for _ in range(600):
+            assert self.child.returncode is None, "it ended"
             with contextlib.suppress(httpx.TransportError):
                 if parts.items() <= (await self.ready()).items():
                     return
