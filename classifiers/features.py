@@ -132,7 +132,7 @@ def hand_into(read: Reading, ask: AskText, found: Findings, out: Vector) -> None
         *_conversation(read, ask, found),
         *_mixed(read, found),
         *found.lead,
-        *map(_LOG1P.__getitem__, found.says),
+        *[_LOG1P[said] for said in found.says],
         *languages.shares_of(read, found.votes),
     )
 

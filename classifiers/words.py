@@ -1,14 +1,14 @@
 """Everything that is known of a word, found in one lookup: concept, languages, rows of the word vectors.
 
-A dictionary over all words taught; words outside it are worked out once (stems, word pieces) and remembered. What is
+A dictionary over all words taught; words outside it are worked out (stems, word pieces) and kept for a while. What is
 counted over the words of a text is one integer a word with a byte for each count, so that adding them up counts all.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from classifiers import function_words, lexicon, reading
@@ -16,6 +16,8 @@ from classifiers.reading import Reading
 from classifiers.vectors import WordVectors
 
 LONGEST_WORD = 24
+MOST_MET: Final = 8192
+"""How many words that nobody taught are kept, the newest."""
 
 _CONCEPTS: Final = len(lexicon.CONCEPTS)
 _LANGUAGES: Final = len(function_words.FUNCTION_WORDS)
@@ -28,6 +30,8 @@ _KNOWN: Final = _TELLING + 2
 _BYTES: Final = _TELLING + 3
 
 assert reading.HEAD_WORDS + reading.TAIL_WORDS < 256, "a count must fit into its byte"
+
+_ONCE: Final = (0.0, *(1.0,) * 255)
 
 Word = tuple[bytes, int]
 """(rows of the vector table as int64, what the word adds to the counts)."""
@@ -60,17 +64,23 @@ class WordIndex(dict[str, Word]):
         taught = (*table, *self._concepts, *self._votes)
         self._same: dict[int, int] = {}
         super().__init__({word: self._look_up(word) for word in taught if not word.startswith("##")})
-        self._others = lru_cache(maxsize=8192)(self._look_up)
+        self._met: deque[str] = deque()
 
     def __missing__(self, word: str) -> Word:
-        return self._others(word[:LONGEST_WORD])
+        known = self._look_up(word[:LONGEST_WORD])
+        if len(word) <= LONGEST_WORD:
+            self[word] = known
+            self._met.append(word)
+            if len(self._met) > MOST_MET:
+                self.pop(self._met.popleft(), None)
+        return known
 
     def find(self, read: Reading) -> Findings:
         rows, adds = zip(*map(self.__getitem__, read.words), strict=True) if read.words else ((), ())
         opening = sum(adds[: read.lead])
         counts = sum(adds[read.lead :], opening).to_bytes(_BYTES, "little")
         says = list(counts[:_CONCEPTS])
-        lead = [1.0 if said else 0.0 for said in opening.to_bytes(_BYTES, "little")[:_CONCEPTS]]
+        lead = [_ONCE[said] for said in opening.to_bytes(_BYTES, "little")[:_CONCEPTS]]
         telling, strangers, known = counts[_TELLING:]
         count = len(adds) or 1
         if read.signs.spaceless:

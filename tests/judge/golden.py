@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from classifiers.contract import AskText, Assessment
 from classifiers.features import HAND, Vector, names
 from classifiers.heuristic import HeuristicClassifier
 from classifiers.learned import LearnedClassifier
+from classifiers.vectors import WordVectors
 from tests.judge.asks import CARDS
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -131,6 +133,13 @@ ASKS: tuple[AskText, ...] = (
     AskText("now the same in C", (_CODE,), tools=10**6, images=10**6),
     AskText("a" * 20, ("b " * 9000, "c")),
 )
+
+
+@cache
+def vectors_that_ship() -> WordVectors:
+    vectors = LearnedClassifier.load().artefact.featurise.vectors
+    assert vectors is not None
+    return vectors
 
 
 def rows_of(name: str) -> list[AskText]:
