@@ -74,7 +74,6 @@ class Entry:
         if isinstance(target, Route):
             row.route = target.name
             self._baseline = policy.models.get(target.baseline) if target.baseline else None
-        row.ask = describe_ask(ask, "unknown", "und")
 
     def decided(self, ask: Ask, assessment: Assessment, features_digest: str | None, verdict: Verdict) -> None:
         """Who should answer, and all that led there. Features of private asks are not kept."""
@@ -86,7 +85,6 @@ class Entry:
         row.classifier = assessment.classifier
         row.eligible, row.rules = verdict.eligible, verdict.rules
         row.expected_cost_usd = verdict.expected_cost_usd
-        row.ask = describe_ask(ask, assessment.task, assessment.language)
         if not ask.private and assessment.features is not None:
             row.features, row.features_digest = assessment.features, features_digest
 
@@ -163,6 +161,8 @@ class Entry:
         row.latency_ms = (time.perf_counter() - self._received) * 1000
         if not row.status:
             row.status = 500
+        if self._ask is not None:
+            row.ask = describe_ask(self._ask, row.task or "unknown", row.language or "und")
         if row.cache == "hit" or self._served is None or not row.usage.input + row.usage.output:
             row.cost_nano = 0
         self._compare()

@@ -235,7 +235,7 @@ class Pipeline:
         entry.first_byte()
         await wire.end(body)
         self._write_down(entry)
-        if shelf.key is not None and storable(body, 200):
+        if shelf.key is not None and seen.completion is not None and storable(seen.completion):
             await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
 
     async def _relay_stream(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
@@ -309,12 +309,13 @@ async def _assembled(events: bytes) -> bytes | None:
 
 def _passed_on(served: Served) -> Headers:
     """The upstream's headers that its contract lets through."""
-    headers = served.answer.headers
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return [(name.encode("latin-1"), _header(value)) for name, value in served.answer.headers.items()]
 
 
 def _header(text: str) -> bytes:
-    """A name as a header value; what headers cannot hold becomes `?`."""
+    """A text as a header value; what headers cannot hold becomes `?`."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     return "".join(char if " " <= char <= "~" else "?" for char in text).encode()
 
 

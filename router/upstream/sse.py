@@ -32,28 +32,27 @@ _NULL_USAGE = re.compile(
 
 _NULL_USAGE_ANYWHERE = re.compile(rb'(?:,\s*"usage"\s*:\s*null)|(?:"usage"\s*:\s*null\s*,)')
 
+_GROUP_BYTES = 4096
+"""A burst is searched so many bytes at a time: what ends a stream is seldom far from its end."""
+
 _BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class PlainSeen:
-    """What a plain completion body said. valid: it is a JSON object with a list of `choices` and no error.
+    """What a plain completion body said. completion: the parsed body; None where it is no completion, or an error.
 
-    error: the `error` member, as an object. output_tokens_estimate: from the length of what was said.
+    output_tokens_estimate: from the length of what was said, where nothing was counted.
     """
 
-    valid: bool = False
+    completion: dict[str, Any] | None = None
     usage: Usage | None = None
     finish_reason: str | None = None
-    has_tool_calls: bool = False
-    choices: int = 0
-    model: str | None = None
-    error: dict[str, Any] | None = None
     output_tokens_estimate: int = 0
 
 
 def read_plain(body: bytes) -> PlainSeen:
-    """Looks at a plain completion. Never raises: what is not understood is not `valid`."""
+    """Looks at a plain completion. Never raises: what is not understood says nothing."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -64,19 +63,15 @@ def read_plain(body: bytes) -> PlainSeen:
 def see_plain(answer: dict[str, Any]) -> PlainSeen:
     """The same for a completion that is parsed already."""
     choices = answer.get("choices")
-    error = _error_of(answer)
-    spoken = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
-    messages = [message for choice in spoken if isinstance(message := choice.get("message"), dict)]
-    return PlainSeen(
-        valid=error is None and isinstance(choices, list),
-        usage=read_usage(answer.get("usage")),
-        finish_reason=next((_text(choice.get("finish_reason")) for choice in spoken), None),
-        has_tool_calls=any(message.get("tool_calls") or message.get("function_call") for message in messages),
-        choices=len(spoken),
-        model=_text(answer.get("model")),
-        error=error,
-        output_tokens_estimate=sum(len(orjson.dumps(message)) for message in messages) // _BYTES_PER_TOKEN,
-    )
+    if not isinstance(choices, list) or _error_of(answer) is not None:
+        return PlainSeen()
+    usage = read_usage(answer.get("usage"))
+    spoken = [choice for choice in choices if isinstance(choice, dict)]
+    finish_reason = _text(spoken[0].get("finish_reason")) if spoken else None
+    said = 0
+    if usage is None:
+        said = sum(len(orjson.dumps(choice["message"])) for choice in spoken if isinstance(choice.get("message"), dict))
+    return PlainSeen(answer, usage, finish_reason, said // _BYTES_PER_TOKEN)
 
 
 def error_event(error_body: dict[str, Any]) -> bytes:
@@ -169,7 +164,27 @@ class StreamTap:
             ready = _NULL_USAGE.sub(b"", ready)
         if self.saw_content and not self._is_worth_reading(ready):
             return ready
-        return b"".join([self._look(event) for event in _events(ready)])
+        out: list[bytes] = []
+        at = 0 if self.saw_content else self._look_for_content(ready, out)
+        while at < len(ready):
+            end = ready.rfind(b"\n\n", at, at + _GROUP_BYTES) + 2
+            group = ready[at : end if end > at + 1 else len(ready)]
+            if self._is_worth_reading(group):
+                out += [self._look(event) for event in _events(group)]
+            else:
+                out.append(group)
+            at += len(group)
+        return b"".join(out)
+
+    def _look_for_content(self, ready: bytes, out: list[bytes]) -> int:
+        """Reads events up to the first with content, into `out`; returns where the next one begins."""
+        at = 0
+        for event in _events(ready):
+            out.append(self._look(event))
+            at += len(event)
+            if self.saw_content:
+                break
+        return at
 
     def _is_worth_reading(self, ready: bytes) -> bool:
         """Whether these bytes say anything besides more content. A key inside a JSON string is escaped: not found."""

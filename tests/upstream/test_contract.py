@@ -41,7 +41,7 @@ async def test_a_plain_answer_is_a_completion_with_usage(house: House) -> None:
     seen = read_plain(await whole(answer))
     assert (answer.status, answer.streamed) == (200, False)
     assert answer.headers["content-type"].startswith("application/json")
-    assert seen.valid and seen.finish_reason == "stop" and seen.choices == 1 and not seen.has_tool_calls
+    assert seen.completion is not None and len(seen.completion["choices"]) == 1 and seen.finish_reason == "stop"
     assert seen.usage is not None and seen.usage.cache_read == 2 and seen.usage.output == 4
 
 

@@ -323,7 +323,7 @@ async def test_once_a_kept_connection_turned_out_closed_the_others_are_not_tried
 async def test_what_a_plain_answer_says_is_parsed_already(relay: House) -> None:
     answer = await relay.open("hello")
     body, seen = await read_whole(answer)
-    assert seen == read_plain(body) == read_plain(await whole(answer)) and seen.valid and seen.usage is not None
+    assert seen == read_plain(body) == read_plain(await whole(answer)) and seen.completion and seen.usage is not None
 
 
 async def test_a_relay_that_was_closed_opens_again_when_it_is_asked(relay: House) -> None:

@@ -231,10 +231,11 @@ def test_a_plain_body_is_read() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
     body = {**HEAD, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": USAGE}
     found = read_plain(orjson.dumps(body))
-    assert found.valid and found.has_tool_calls and found.finish_reason == "tool_calls" and found.model == "m"
-    assert found.usage is not None and found.usage.input == 9 and found.output_tokens_estimate > 0
-    failed = read_plain(b'{"error":{"message":"no"}}')
-    assert not failed.valid and failed.error == {"message": "no"}
+    assert found.completion == body and found.finish_reason == "tool_calls"
+    assert found.usage is not None and found.usage.input == 9
+    uncounted = read_plain(orjson.dumps({**body, "usage": None}))
+    assert uncounted.usage is None and uncounted.output_tokens_estimate > 0
+    assert read_plain(b'{"error":{"message":"no"}}').completion is None
 
 
 @given(st.lists(words.filter(bool), min_size=1, max_size=3))
