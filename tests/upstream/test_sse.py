@@ -89,6 +89,15 @@ def test_how_a_stream_is_split_changes_neither_bytes_nor_findings(parts: list[by
         assert seen(tap) == seen(reference)
 
 
+@given(st.lists(kept_events | stripped_events, min_size=1, max_size=8), st.integers(10, 60))
+def test_a_long_burst_says_what_its_events_say_one_by_one(events: list[bytes], times: int) -> None:
+    for strip in (True, False):
+        split, tap = run(events * times, strip=strip)
+        whole, reference = run([b"".join(events) * times], strip=strip)
+        assert split == whole
+        assert seen(tap) == seen(reference)
+
+
 @given(pieces(any_events))
 def test_bytes_out_equal_bytes_in_when_the_caller_asked_for_usage(parts: list[bytes]) -> None:
     out, tap = run(parts, strip=False)
