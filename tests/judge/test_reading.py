@@ -28,8 +28,8 @@ CODE = (
 )  # fmt: skip
 MARKS = "«»“”„’…،؟؛。、！？：；（）「」『』।¿¡ \t\n.,:;!?()[]{}\"'`$\\|<>=_#0123456789"
 PIECES = (
-    *CODE, *MARKS, "1.5", "3,000.25", "١٢٣", "१२", "３４", "𝟙𝟚", "Traceback", "Exception", "rror:", "word", "Слово", "词",
-    "Σ", "İ", "\u2028", "\x1c", "\u3000", "\ud800", "²", "≤", "π",
+    *CODE, *MARKS, "1.5", "3,000.25", "١٢٣", "१२", "３４", "𝟙𝟚", "Traceback", "Exception", "rror:", "word", "Слово",
+    "词", "Σ", "İ", "\u2028", "\x1c", "\u3000", "\ud800", "²", "≤", "π",
 )  # fmt: skip
 
 pieced_text = st.lists(st.sampled_from(PIECES), max_size=120).map("".join)
