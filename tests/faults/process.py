@@ -25,6 +25,8 @@ from tests.faults.scene import counted
 from tests.running import chat_body, client_of
 from tests.servers import free_port
 
+APART = ("unshare", "--map-root-user", "--mount")
+
 _OURS = re.compile("SIGNALBOX_|OPENAI_|ANTHROPIC_|OLLAMA_")
 
 
@@ -94,6 +96,14 @@ class GatewayProcess:
         """The sum of a metric over its labels."""
         return counted((await self.client.get("/metrics")).content, name)
 
+    async def until_all_is_written(self) -> None:
+        """Waits until no row waits."""
+        for _ in range(600):
+            if await self.metric("signalbox_ledger_waiting") == 0:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("rows wait")
+
     async def add_up(self, requests: int, model: Heard) -> None:
         """Proves that every request has a row or a counted drop, and that the calls are those that were heard."""
         for _ in range(400):
@@ -107,15 +117,18 @@ class GatewayProcess:
         assert not model.busy
 
 
-async def start(folder: Path, *arguments: str, soft_files: int | None = None, **env: str) -> Child:
-    """`signalbox serve` with the policy of the folder; what it says goes to pipes. soft_files: its soft limit of them.
+async def start(folder: Path, *arguments: str, before: str | None = None, apart: bool = False, **env: str) -> Child:
+    """`signalbox serve` with the policy of the folder; what it says goes to pipes.
 
-    What it puts into temporary files goes to `tmp` in the folder.
+    before: a shell command that its process runs first. apart: with mounts of its own, which need no taking down. What
+    it puts into temporary files goes to `tmp` in the folder.
     """
     clean = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
     command = [sys.executable, "-m", "router.cli", "serve", "--policy", "policy.yaml", *arguments]
-    if soft_files is not None:
-        command = ["sh", "-c", f'ulimit -S -n {soft_files} && exec "$@"', "sh", *command]
+    if before is not None:
+        command = ["sh", "-c", f'{before} && exec "$@"', "sh", *command]
+    if apart:
+        command = [*APART, *command]
     (folder / "tmp").mkdir(exist_ok=True)
     return await asyncio.create_subprocess_exec(
         *command,
@@ -129,12 +142,12 @@ async def start(folder: Path, *arguments: str, soft_files: int | None = None, **
 
 @contextlib.asynccontextmanager
 async def gateway_process(
-    folder: Path, *arguments: str, port: int | None = None, soft_files: int | None = None, **env: str
+    folder: Path, *arguments: str, port: int | None = None, before: str | None = None, apart: bool = False, **env: str
 ) -> AsyncIterator[GatewayProcess]:
     """One that answers. With the block it is told to end, and must end well; one that was killed must have said no
     traceback either."""
     port = port or free_port()
-    child = await start(folder, "--port", str(port), *arguments, soft_files=soft_files, **env)
+    child = await start(folder, "--port", str(port), *arguments, before=before, apart=apart, **env)
     said = asyncio.create_task(child.communicate())
     url = f"http://127.0.0.1:{port}"
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from router.domain import Outcome
 from router.ledger.recorder import Recorder
 from router.ledger.tables import VERSION_TABLE
 from tests.faults.models import Heard
-from tests.faults.process import gateway_process, start
+from tests.faults.process import APART, gateway_process, start
 from tests.faults.scene import POOL, scene, until
 from tests.faults.traffic import POLICY, chats, steady_chats
 from tests.ledger.outcomes import an_outcome
@@ -76,6 +77,47 @@ async def test_chats_go_on_while_the_disk_is_full(tmp_path: Path) -> None:
             gateway.limit(resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
             await gateway.until_ready(database="ok")
             await gateway.add_up(asked, model)
+
+
+@pytest.mark.skipif(
+    subprocess.run([*APART, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True).returncode != 0,
+    reason="this system lets nobody mount anything",
+)
+async def test_chats_go_on_while_a_real_disk_is_full(tmp_path: Path) -> None:
+    """The ledger lies on a file system of four megabytes that only the gateway sees, and a ballast fills it up."""
+    model, disk = Heard("m"), tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=4m tmpfs {shlex.quote(str(disk))}"
+    async with model.serve() as url:
+        (tmp_path / "policy.yaml").write_text(POLICY.format(url=url))
+        ledger = f"sqlite:///{disk / 'ledger.sqlite3'}"
+        async with gateway_process(tmp_path, before=mount, apart=True, SIGNALBOX_DATABASE_URL=ledger) as gateway:
+            seen = Path(f"/proc/{gateway.pid}/root{disk}")
+            assert (await gateway.ask("before")).status_code == 200
+            with pytest.raises(OSError, match="No space left"), (seen / "ballast").open("wb", buffering=0) as ballast:
+                while True:
+                    ballast.write(bytes(4096))
+            asked = 1
+            while (await gateway.ready())["database"] == "ok":
+                assert (await gateway.ask(f"full {asked}")).status_code == 200
+                asked += 1
+                assert asked < 1000
+            for _ in range(20):
+                assert (await gateway.ask(f"full {asked}")).status_code == 200
+                asked += 1
+            (seen / "ballast").unlink()
+            await gateway.until_ready(database="ok")
+            await gateway.until_all_is_written()
+            gateway.database_url = f"sqlite:///{copied(seen, tmp_path / 'copy') / 'ledger.sqlite3'}"
+            await gateway.add_up(asked, model)
+
+
+def copied(ledger: Path, folder: Path) -> Path:
+    """A ledger's files as they are, where SQLite finds them: it takes the ways into other processes for its own."""
+    folder.mkdir()
+    for file in ledger.glob("ledger*"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
 
 
 async def test_chats_go_on_while_postgres_is_down_and_comes_back(

@@ -57,6 +57,6 @@ async def test_a_gateway_without_file_descriptors_recovers_when_callers_leave(tm
 
 async def test_a_gateway_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY.format(url="http://127.0.0.1:1"))
-    async with gateway_process(tmp_path, soft_files=256) as gateway:
+    async with gateway_process(tmp_path, before="ulimit -S -n 256") as gateway:
         soft, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
     assert soft == hard > 256

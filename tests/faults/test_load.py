@@ -54,7 +54,7 @@ async def test_a_crowd_is_answered_while_redis_and_the_database_die_and_come_bac
     }
     async with running_module("held_model") as model:
         (tmp_path / "policy.yaml").write_text(POLICY.format(port=await line_of(model)))
-        async with gateway_process(tmp_path, soft_files=1024, **settings) as gateway:
+        async with gateway_process(tmp_path, before="ulimit -S -n 1024", **settings) as gateway:
             await gateway.until_ready(redis="ok")
             usual = gateway.files
             async with running_module("crowd", str(gateway.port), str(CALLERS)) as crowd:

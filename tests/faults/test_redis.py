@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
 from tests.cache.fixed_reply import fixed_reply
@@ -47,6 +48,18 @@ def corrupt(server: RedisServer) -> None:
             client.set(name, b"\x00\xff" * 40)
 
 
+def loading(server: RedisServer) -> None:
+    """Starts it again with so much to read that it answers everything with LOADING for seconds."""
+    with talk_to(server) as client:
+        client.mset({f"ballast {number}": "x" * 100 for number in range(2000)})
+        client.save()
+    server.kill()
+    server.options = ("--key-load-delay", "1500", "--loading-process-events-interval-bytes", "1024")
+    server.start()
+    with talk_to(server) as client, pytest.raises(BusyLoadingError):
+        client.ping()
+
+
 def nothing(server: RedisServer) -> None:
     """It heals by itself."""
 
@@ -65,6 +78,7 @@ FAULTS: dict[str, tuple[Callable[[RedisServer], None], Callable[[RedisServer], N
     "is paused": (RedisServer.pause, RedisServer.resume),
     "is full": (told("CONFIG", "SET", "maxmemory", "1"), told("CONFIG", "SET", "maxmemory", "0")),
     "is read-only": (told("REPLICAOF", "127.0.0.1", "1"), told("REPLICAOF", "NO", "ONE")),
+    "is loading": (loading, nothing),
     "holds other types": (other_types, told("FLUSHALL")),
     "holds corrupt values": (corrupt, nothing),
     "forgets everything": (told("FLUSHALL"), nothing),
