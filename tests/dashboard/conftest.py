@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from playwright.sync_api import Browser
 
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
@@ -20,6 +23,9 @@ from router.errors import RequestError
 from router.ledger.recorder import Recorder
 from router.ledger.store import SqlStore
 from router.policy.reload import PolicyWatcher
+from tests.conftest import IN_CI
+from tests.dashboard.chromium import a_fixed_day, find_chromium, launched, write
+from tests.security.process import serving
 
 POLICY = """
 version: 1
@@ -110,3 +116,38 @@ async def visitor(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
 def a_request_url() -> Callable[[Any], str]:
     """The address of a request's page."""
     return lambda row: f"/dashboard/requests/{row.request_id}"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A real gateway with the stand-in day in its ledger. database: the ledger's file."""
+
+    url: str
+    database: Path
+
+    def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the database itself says."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+@pytest.fixture(scope="session")
+def served_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One gateway for all tests in a browser; they change nothing within the stand-in day."""
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, POLICY) as process:
+        database = folder / "signalbox.sqlite3"
+        write(database, a_fixed_day())
+        yield Served(process.url, database)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real Chromium. One for each file: an event loop of playwright's own runs as long as it does."""
+    program = find_chromium()
+    if program is None:
+        if IN_CI:
+            pytest.fail("there is no chromium on PATH")
+        pytest.skip("there is no chromium on PATH")
+    with launched(program) as browser:
+        yield browser

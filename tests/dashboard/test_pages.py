@@ -49,7 +49,7 @@ def cells_of(tally: Tally, total: Tally) -> list[list[str]]:
     share = tally.requests / total.requests
     counted = [tally.requests, share, tally.input_tokens, tally.output_tokens, tally.cache_hits, tally.errors, *known]
     figures = [exact(value) for value in counted]
-    return [*figures, exact(tally.unpriced if tally.unpriced else None)] if total.unpriced else figures
+    return [*figures, exact(tally.unpriced)] if total.unpriced else figures
 
 
 @pytest.mark.parametrize("address", ["/dashboard", "/dashboard/requests"])
