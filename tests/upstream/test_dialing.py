@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 from router.domain import ModelSpec, Timeouts
-from router.errors import UpstreamUnreachable
+from router.errors import UpstreamTimeout, UpstreamUnreachable
 from router.upstream.contract import Call
 from router.upstream.http1.dialing import Dialer, Origin, first_of, mixed
 from router.upstream.openai_relay import OpenAIRelay
@@ -103,6 +103,26 @@ async def test_a_server_without_tls_is_unreachable_by_https() -> None:
                 await relay.open(Call(model, b"{}", False, "r", {}))
         await served.until_left()
         await relay.aclose()
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_handshake_that_takes_too_long_is_the_connect_timeout_and_leaves_nothing_open(factory: object) -> None:
+    async def story() -> None:
+        async with serving(lambda reader, _: reader.readuntil(b"never")) as served:  # type: ignore[arg-type,return-value]
+            url = f"https://127.0.0.1:{served.origin.port}"
+            model = ModelSpec("m", "small", "m", base_url=url, timeouts=Timeouts(connect=0.3))
+            relay = OpenAIRelay()
+            before = files()
+            for _ in range(3):
+                with pytest.raises(UpstreamTimeout, match="connect"):
+                    await relay.open(Call(model, b"{}", False, "r", {}))
+            await served.until_left()
+            await asyncio.sleep(0.05)
+            assert files() == before
+            await relay.aclose()
+
+    with asyncio.Runner(loop_factory=factory) as runner:  # type: ignore[arg-type]
+        runner.run(story())
 
 
 async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

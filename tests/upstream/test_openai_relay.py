@@ -21,6 +21,7 @@ from router.errors import (
     UpstreamRateLimited,
     UpstreamRefusedKey,
     UpstreamTimeout,
+    UpstreamUnreachable,
 )
 from router.upstream.answers import read_whole
 from router.upstream.contract import Call
@@ -339,6 +340,17 @@ async def test_closing_the_relay_breaks_off_what_is_still_read(relay: House) -> 
     await relay.upstream.aclose()
     with pytest.raises(UpstreamBroken):
         await whole(answer)
+
+
+async def test_closing_the_relay_is_not_taken_for_a_closed_kept_connection(relay: House) -> None:
+    await relay.read()
+    relay.standin.script.append(Fault("hang"))
+    waiting = asyncio.create_task(relay.upstream.open(relay.call()))
+    await relay.standin.received(2)
+    await relay.upstream.aclose()
+    with pytest.raises(UpstreamUnreachable) as raised:
+        await waiting
+    assert not isinstance(raised.value, UpstreamClosed), "it would be asked again at once"
 
 
 MODEL = ModelSpec("small", "small", "m")

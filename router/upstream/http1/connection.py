@@ -100,8 +100,8 @@ class Connection(asyncio.Protocol):
         self._sent = True
 
     def abort(self) -> None:
-        """Closes at once; whoever reads hears of it."""
-        self._failure = self._failure or ConnectionLost("closed here", began=self._began, reused=self._exchanges > 1)
+        """Closes at once; whoever reads hears of it, and that it was not the other side's doing."""
+        self._failure = self._failure or ConnectionLost("closed here", began=self._began, reused=False)
         if self._transport is not None:
             self._transport.abort()
 
