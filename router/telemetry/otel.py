@@ -23,10 +23,10 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -52,6 +52,9 @@ LINGER_SECONDS = 0.5
 """How long rows and spans wait for company."""
 
 STOP_SECONDS = 3.0
+
+_OK, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+_SAMPLED, _NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 COMPLAIN_SECONDS = 60.0
 
 
@@ -136,64 +139,62 @@ class OtelExport:
             self._meter.measure(call)
 
 
-class _Ids(RandomIdGenerator):
-    """Random ids, but for the next span's, where they are given."""
-
-    def __init__(self) -> None:
-        self.next_trace: int | None = None
-        self.next_span: int | None = None
-
-    def generate_trace_id(self) -> int:
-        given, self.next_trace = self.next_trace, None
-        return super().generate_trace_id() if given is None else given
-
-    def generate_span_id(self) -> int:
-        given, self.next_span = self.next_span, None
-        return super().generate_span_id() if given is None else given
-
-
 class _Tracer:
-    """Draws the spans of rows; sampling is as the environment says, and the caller's decision goes before it."""
+    """Draws the spans of rows; sampling is as the environment says, and the caller's decision goes before it.
+
+    Spans are made whole, since all of them is known: the SDK's own way, made for spans that are still going on, costs
+    three times as much.
+    """
 
     def __init__(self, resource: Resource, outbox: _Outbox):
-        self._ids = _Ids()
-        provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
-        provider.add_span_processor(outbox)
-        self._sampler = provider.sampler
-        self._tracer = provider.get_tracer(names.SCOPE, __version__)
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._ids, self._sampler, self._resource = provider.id_generator, provider.sampler, resource
+        self._scope = InstrumentationScope(names.SCOPE, __version__)
+        self._outbox = outbox
 
     def draw(self, row: Outcome, call: Call | None) -> None:
-        request_id = row.parent_id or row.request_id
-        caller, own = read_traceparent(row.traceparent), ids_of(request_id)
+        if self._outbox.is_full():
+            self._outbox.drop((row.purpose == "chat") + (call is not None))
+            return
+        caller, own = read_traceparent(row.traceparent), ids_of(row.parent_id or row.request_id)
         trace_id, span_id = own or (self._ids.generate_trace_id(), self._ids.generate_span_id())
-        if caller is not None:
-            trace_id = caller.trace_id
-        if row.purpose == "chat":
-            self._ids.next_trace, self._ids.next_span = trace_id, span_id
-            above = None if caller is None else _context(caller.trace_id, caller.span_id, caller.sampled)
-            context = self._make(server_span(row), SpanKind.SERVER, above)
+        if caller is None:
+            above, sampled = None, self._samples(trace_id, None)
         else:
-            sampled = caller.sampled if caller else self._samples(trace_id)
-            context = _context(trace_id, span_id, sampled)
+            trace_id = caller.trace_id
+            above = _context(trace_id, caller.span_id, caller.sampled, is_remote=True)
+            sampled = self._samples(trace_id, above)
+        if not sampled:
+            return
+        request = _context(trace_id, span_id, sampled)
+        if row.purpose == "chat":
+            self._make(server_span(row), SpanKind.SERVER, request, above)
         if call is not None:
-            self._make(call.span, SpanKind.CLIENT, context)
-        self._ids.next_trace = self._ids.next_span = None
+            self._make(call.span, SpanKind.CLIENT, _context(trace_id, self._ids.generate_span_id(), sampled), request)
 
-    def _samples(self, trace_id: int) -> bool:
-        return self._sampler.should_sample(None, trace_id, "").decision is Decision.RECORD_AND_SAMPLE
+    def _samples(self, trace_id: int, above: SpanContext | None) -> bool:
+        context = None if above is None else set_span_in_context(NonRecordingSpan(above))
+        return self._sampler.should_sample(context, trace_id, names.SCOPE).decision is Decision.RECORD_AND_SAMPLE
 
-    def _make(self, span: Span, kind: SpanKind, above: Any) -> Any:
+    def _make(self, span: Span, kind: SpanKind, context: SpanContext, above: SpanContext | None) -> None:
         started = int(span.started * 1e9)
-        made = self._tracer.start_span(
-            span.name, context=above, kind=kind, attributes=dict(span.attributes), start_time=started
+        self._outbox.add(
+            ReadableSpan(
+                span.name,
+                context,
+                above,
+                self._resource,
+                dict(span.attributes),
+                kind=kind,
+                instrumentation_scope=self._scope,
+                status=_OK if span.error is None else _FAILED,
+                start_time=started,
+                end_time=started + int(span.seconds * 1e9),
+            )
         )
-        if span.error is not None:
-            made.set_status(Status(StatusCode.ERROR))
-        made.end(end_time=started + int(span.seconds * 1e9))
-        return set_span_in_context(made)
 
 
-class _Outbox(SpanProcessor):
+class _Outbox:
     """Spans on their way; `run` is the sender's thread."""
 
     def __init__(self, tally: OtelExport, most: int):
@@ -203,13 +204,17 @@ class _Outbox(SpanProcessor):
         self._waiting: deque[ReadableSpan] = deque()
         self._exporter: SpanExporter = OTLPSpanExporter()
 
-    def on_end(self, span: ReadableSpan) -> None:
-        if span.context is None or not span.context.trace_flags.sampled:
-            return
-        if len(self._waiting) >= self._most:
-            self._tally.dropped["traces"] += 1
-        else:
-            self._waiting.append(span)
+    def is_full(self) -> bool:
+        """Whether a span more would be one too many; then none need be drawn."""
+        return len(self._waiting) >= self._most
+
+    def add(self, span: ReadableSpan) -> None:
+        """Takes one span to be sent."""
+        self._waiting.append(span)
+
+    def drop(self, spans: int) -> None:
+        """Counts spans that were given up."""
+        self._tally.dropped["traces"] += spans
 
     def run(self) -> None:
         while True:
@@ -226,7 +231,7 @@ class _Outbox(SpanProcessor):
         self._exporter.shutdown()
         left = len(self._waiting)
         self._waiting.clear()
-        self._tally.dropped["traces"] += left
+        self.drop(left)
 
     def _sends(self, batch: Sequence[ReadableSpan]) -> bool:
         try:
@@ -322,6 +327,5 @@ def _resource() -> Resource:
     return Resource.create({name: value for name, value in ours.items() if name not in said})
 
 
-def _context(trace_id: int, span_id: int, sampled: bool) -> Any:
-    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-    return set_span_in_context(NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)))
+def _context(trace_id: int, span_id: int, sampled: bool, *, is_remote: bool = False) -> SpanContext:
+    return SpanContext(trace_id, span_id, is_remote=is_remote, trace_flags=_SAMPLED if sampled else _NOT_SAMPLED)

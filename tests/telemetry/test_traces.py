@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -218,6 +219,23 @@ async def test_a_collector_in_trouble_fails_no_request_and_holds_up_no_end(
     assert time.monotonic() - began < 6
     if trouble == "hangs":
         assert collector.posts  # it was asked, and yet nobody waited
+
+
+async def test_a_share_is_sampled_whole_or_not_at_all(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    async with make_house(tmp_path) as house:
+        whole = {}
+        for number in range(40):
+            if number % 2:
+                house.small.script.append(Fault("status", 500))
+            answer = await house.gateway.chat(f"question {number}")
+            whole[trace_of(answer)] = 3 if number % 2 else 2
+    sizes = Counter(seen.trace_id for seen in collector.spans)
+    assert 5 <= len(sizes) <= 35 and set(sizes.values()) == {2, 3}
+    assert sizes.items() <= whole.items()
 
 
 async def test_what_does_not_fit_is_dropped_and_counted(collector: Collector) -> None:
