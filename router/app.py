@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -47,6 +48,8 @@ from router.upstream.contract import Upstream
 from router.upstream.health import Health
 from router.upstream.litellm_provider import LitellmProvider
 from router.upstream.openai_relay import OpenAIRelay
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -188,8 +191,21 @@ def from_environment() -> FastAPI:
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
+    app.state.gateway.watch.append(ends_with(os.getppid()))
     calm_collector()
     return app
+
+
+def ends_with(parent: int) -> Callable[[], Awaitable[None]]:
+    """Ends this worker once the process that started it is gone; else it would hold the port, with nobody to stop it."""
+
+    async def look() -> None:
+        if os.getppid() != parent:
+            log.error("the process that started this worker is gone; the worker ends too")
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    return look
 
 
 def _policy_file(settings: Settings) -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from tests.faults.process import gateway_process
 from tests.faults.scene import until
 from tests.faults.traffic import POLICY
 from tests.faults.wire import ask
-from tests.servers import free_port
+from tests.servers import RedisServer, free_port
 
 LOST_AT_MOST_SECONDS = 1.0
 """Rows are written every 0.2 s; the rest is for a busy machine."""
@@ -124,6 +126,43 @@ async def test_a_gateway_that_is_killed_under_load_loses_its_last_moment_and_no_
     assert files(tmp_path) == left
     assert not list((tmp_path / "tmp").iterdir())
     assert json.loads((tmp_path / "killed.json").read_text())["in_flight"] > 0
+
+
+async def test_workers_whose_parent_is_killed_end_too_and_a_new_start_takes_the_port(
+    tmp_path: Path, redis_process: Callable[..., RedisServer]
+) -> None:
+    model, port, redis = Heard("m"), free_port(), redis_process()
+    two = ("--workers", "2")
+    async with model.serve() as url:
+        (tmp_path / "policy.yaml").write_text(POLICY.format(url=url))
+        async with gateway_process(tmp_path, *two, port=port, SIGNALBOX_REDIS_URL=redis.url) as gateway:
+            await until(lambda: len(list(tmp_path.glob("running-*"))) == 2, "two workers")
+            answers = [await ask(port, f"hi {number}") for number in range(8)]
+            gateway.kill()
+            await until(lambda: not list(tmp_path.glob("running-*")), "the workers' orderly end")
+        async with gateway_process(tmp_path, *two, port=port, SIGNALBOX_REDIS_URL=redis.url) as gateway:
+            answers += [await ask(port, f"hello {number}") for number in range(8)]
+        rows = await gateway.rows()
+    assert all(answer.whole for answer in answers)
+    assert {row["request_id"] for row in rows} == {answer.request_id for answer in answers}
+    assert not (tmp_path / "killed.json").exists(), "no worker was killed"
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_told_of(
+    tmp_path: Path, redis_process: Callable[..., RedisServer]
+) -> None:
+    model, redis = Heard("m"), redis_process()
+    async with model.serve() as url:
+        (tmp_path / "policy.yaml").write_text(POLICY.format(url=url))
+        async with gateway_process(tmp_path, "--workers", "2", SIGNALBOX_REDIS_URL=redis.url) as gateway:
+            await until(lambda: len(list(tmp_path.glob("running-*"))) == 2, "two workers")
+            victim = next(name for name in files(tmp_path) if name.startswith("running-"))
+            os.kill(int(victim.split("-")[1]), signal.SIGKILL)
+            await until(lambda: (tmp_path / "killed.json").exists(), "the next worker to tell of it", 60)
+            await until(lambda: len(list(tmp_path.glob("running-*"))) == 2, "two workers again")
+            answers = [await ask(gateway.port, f"hi {number}") for number in range(8)]
+    assert all(answer.whole for answer in answers)
+    assert "did not end in order" in gateway.said
 
 
 HALF_DONE = """
