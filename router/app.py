@@ -197,7 +197,7 @@ def from_environment() -> FastAPI:
 
 
 def ends_with(parent: int) -> Callable[[], Awaitable[None]]:
-    """Ends this worker once the process that started it is gone; else it would hold the port, with nobody to stop it."""
+    """Ends this worker once the process that started it is gone; else it holds the port, with nobody to stop it."""
 
     async def look() -> None:
         if os.getppid() != parent:
