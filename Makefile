@@ -10,7 +10,7 @@ ifneq ($(wildcard $(DATA)/README.md),)
 export SIGNALBOX_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test check format format-check lint types bench artefact schema lock lock-clients encoder clients screenshot clean
+.PHONY: demo test check format format-check lint types bench profile artefact schema lock lock-clients encoder clients screenshot clean
 
 demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
 	$(BIN)/signalbox demo $(ARGS)
@@ -41,6 +41,10 @@ bench: $(VENV)/dev.stamp  ## figures of this machine; see bench/README.md
 	$(BIN)/python bench/ledger.py
 	$(BIN)/python bench/telemetry.py
 	$(BIN)/python bench/day_one.py
+	$(BIN)/python bench/gateways.py $(ARGS)
+
+profile: $(VENV)/dev.stamp  ## where the gateway's own time goes
+	$(BIN)/python bench/profile.py $(ARGS)
 
 artefact: $(VENV)/dev.stamp  ## trains the default artefact anew from DATA
 	$(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --out classifiers/artefacts/default --seed 0
