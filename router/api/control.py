@@ -23,6 +23,7 @@ from router.ledger.window import read_moment, read_window
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "A parameter makes no sense; `param` says which."},
     401: {"model": ErrorBody, "description": "No admin key, or a wrong one."},
+    429: {"model": ErrorBody, "description": "Too many wrong admin keys at once from one address."},
     403: {"model": ErrorBody, "description": "The control plane is not open to this caller."},
     503: {"model": ErrorBody, "description": "The database is out of reach; chats are served on."},
 }

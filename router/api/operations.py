@@ -52,6 +52,7 @@ async def readyz(request: Request) -> JSONResponse:
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
         401: {"model": ErrorBody, "description": "No admin key, or a wrong one."},
+        429: {"model": ErrorBody, "description": "Too many wrong admin keys at once from one address."},
         403: {"model": ErrorBody, "description": "The control plane is not open to this caller."},
     },
 )
