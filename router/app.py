@@ -98,7 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def assemble(settings: Settings) -> Gateway:
     """Makes every part and joins them; nothing is started and nothing is connected yet. Raises ConfigError."""
-    telemetry, health, keys = Telemetry(make_export(os.environ)), Health(), _keys(settings)
+    telemetry, health, keys = Telemetry(make_export(os.environ), settings.metrics_dir), Health(), _keys(settings)
     policy = PolicyWatcher(_policy_file(settings), os.environ)
     judge = Judge(first_classifier(settings))
     cache = make_cache(settings)
@@ -147,6 +147,7 @@ def assemble(settings: Settings) -> Gateway:
         watch=[
             poll_files,
             retention.poll,
+            *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),
         ],
     )

@@ -93,6 +93,7 @@ class Gateway:
             await upstream.aclose()
         await self.recorder.drain(self.settings.grace_seconds)
         await self.telemetry.export.stop()
+        await self.telemetry.share()
         await self.cache.aclose()
         await self.store.aclose()
 

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "info", pattern="^(?i:debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`."
     )
+    metrics_dir: Path | None = Field(
+        None, description="Where the workers of one gateway leave their counts for each other; set by `--workers`."
+    )
     log_format: Literal["text", "json"] = Field("text", description="`text`, or `json`: one object a line.")
 
     @property

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -111,8 +112,10 @@ def _run(settings: Settings, workers: int) -> None:
         calm_collector()
         uvicorn.run(app, **options)
     else:
-        os.environ.update(settings.as_environment())
-        uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)
+        with TemporaryDirectory(prefix="signalbox-metrics-") as folder:
+            settings = settings.model_copy(update={"metrics_dir": Path(folder)})
+            os.environ.update(settings.as_environment())
+            uvicorn.run("router.app:from_environment", factory=True, workers=workers, **options)
 
 
 def _open_as_many_files_as_allowed() -> None:

@@ -54,14 +54,16 @@ class Metric:
     kind: Literal["counter", "gauge", "histogram"]
     says: str
     labels: tuple[str, ...] = ()
+    across: Literal["sum", "min", "max"] = "sum"
+    """What several worker processes together make of it."""
 
 
 def _counter(name: str, says: str, *labels: str) -> Metric:
     return Metric(name, "counter", says, labels)
 
 
-def _gauge(name: str, says: str, *labels: str) -> Metric:
-    return Metric(name, "gauge", says, labels)
+def _gauge(name: str, says: str, *labels: str, across: Literal["sum", "min", "max"] = "max") -> Metric:
+    return Metric(name, "gauge", says, labels, across)
 
 
 def _histogram(name: str, says: str, *labels: str) -> Metric:
@@ -90,7 +92,7 @@ DURATION = _histogram("signalbox_request_seconds", "Time from request to last by
 FIRST_TOKEN = _histogram(
     "signalbox_time_to_first_token_seconds", "Time from request to first byte of streams that a model answers.", "model"
 )
-IN_FLIGHT = _gauge("signalbox_requests_in_flight", "Requests being answered.")
+IN_FLIGHT = _gauge("signalbox_requests_in_flight", "Requests being answered.", across="sum")
 JUDGE_FAILURES = _counter("signalbox_judge_failures_total", "Assessments that failed or were slow.")
 JUDGE_FALLBACKS = _counter("signalbox_judge_fallbacks_total", "Requests decided without an assessment.")
 CONDITION_ERRORS = _counter(
@@ -100,11 +102,13 @@ POLICY_RELOADS = _counter("signalbox_policy_reloads_total", "Looks at a changed 
 POLICY = _gauge("signalbox_policy_info", "The policy in use; always 1.", "name", "digest")
 CLASSIFIER = _gauge("signalbox_classifier_info", "The classifier in use; always 1.", "classifier")
 BUILD = _gauge("signalbox_build_info", "What runs; always 1.", "version", "python")
-PART_WELL = _gauge("signalbox_part_well", "1 while a part is well, 0 while the gateway does without it.", "part")
+PART_WELL = _gauge(
+    "signalbox_part_well", "1 while a part is well, 0 while the gateway does without it.", "part", across="min"
+)
 BREAKER = _gauge("signalbox_breaker_state", "1 for the state that a model's breaker is in.", "model", "state")
 LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
 LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
-LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.")
+LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.", across="sum")
 OTLP_SENT = _counter("signalbox_otlp_sent_total", "Spans and metric batches that the collector took.", "signal")
 OTLP_DROPPED = _counter("signalbox_otlp_dropped_total", "Spans and metric batches given up.", "signal")
 

@@ -6,6 +6,7 @@ import platform
 from collections import Counter as Sums
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -16,9 +17,17 @@ import router.telemetry.names as names
 from router import __version__
 from router.telemetry.counts import Cell, Counts, Histogram
 from router.telemetry.names import NOBODY, Metric
+from router.telemetry.siblings import Labels, Siblings, Values
 from router.telemetry.vitals import Vitals
 
-Labels = tuple[str, ...]
+Figures = Mapping[Any, Any]
+"""Numbers or histograms by the values of a metric's labels."""
+
+_FAMILIES: dict[str, Any] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 _RESULTS = {"ok": "ok", "client_closed": "caller_left", "caller_error": "refused"}
 
@@ -32,7 +41,9 @@ class Page(Collector):
         in_flight: Callable[[], int],
         vitals: Callable[[], Vitals | None],
         exported: Callable[[], tuple[Mapping[str, int], Mapping[str, int]]],
+        siblings: Siblings | None = None,
     ):
+        self._siblings = siblings
         self._counts, self._in_flight, self._vitals, self._exported = counts, in_flight, vitals, exported
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -44,53 +55,68 @@ class Page(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The families, for the client's registry."""
+        values = self.values()
+        if self._siblings is not None:
+            self._siblings.share(values)
+            values = self._siblings.with_others(values)
+        for name, of in values.items():
+            yield _family(names.METRICS[name], of)
+
+    def share(self) -> None:
+        """Leaves this process's figures for the other workers, where there are others."""
+        if self._siblings is not None:
+            self._siblings.share(self.values())
+
+    def values(self) -> Values:
+        """What this process alone has to tell."""
+        return {metric.name: dict(of) for metric, of in self._values()}
+
+    def _values(self) -> Iterator[tuple[Metric, Figures]]:
         vitals = self._vitals()
         yield from _requests(self._counts, vitals.breakers if vitals else ())
-        yield _gauge(names.IN_FLIGHT, {(): self._in_flight()})
-        yield _gauge(names.BUILD, {(__version__, platform.python_version()): 1})
+        yield names.IN_FLIGHT, {(): self._in_flight()}
+        yield names.BUILD, {(__version__, platform.python_version()): 1}
         sent, dropped = self._exported()
-        yield _counter(names.OTLP_SENT, {(signal,): count for signal, count in sent.items()})
-        yield _counter(names.OTLP_DROPPED, {(signal,): count for signal, count in dropped.items()})
+        yield names.OTLP_SENT, {(signal,): count for signal, count in sent.items()}
+        yield names.OTLP_DROPPED, {(signal,): count for signal, count in dropped.items()}
         if vitals is not None:
             yield from _parts(vitals)
 
 
-def _requests(counts: Counts, models: Iterable[str]) -> Iterator[Family]:
+def _requests(counts: Counts, models: Iterable[str]) -> Iterator[tuple[Metric, Figures]]:
     """models: of the policy. What alerts watch for is there at 0 from the start, else its first time went unseen."""
     cells = counts.cells
     chats = [cell for cell in cells if cell.kind.purpose == "chat"]
     billed = [cell for cell in cells if cell.kind.purpose != "attempt" and cell.kind.cache != "hit"]
-    yield _counter(names.REQUESTS, _summed(chats, lambda of: (of.kind.route, of.kind.model, str(of.kind.status))))
+    yield names.REQUESTS, _summed(chats, lambda of: (of.kind.route, of.kind.model, str(of.kind.status)))
     failed = [of for of in chats if of.kind.fault]
     errors = _summed(failed, lambda of: (of.kind.fault or NOBODY, of.kind.code or NOBODY))
-    yield _counter(names.ERRORS, {**dict.fromkeys(names.FAULTS, 0.0), **errors})
+    yield names.ERRORS, {**dict.fromkeys(names.FAULTS, 0.0), **errors}
     left = [of for of in chats if of.kind.outcome == "client_closed"]
-    yield _counter(names.CALLERS_LEFT, _summed(left, lambda of: (of.kind.route,)))
-    yield _counter(names.TURNED_AWAY, {(code,): count for code, count in counts.turned_away.items()})
-    yield _counter(names.DECISIONS, _summed(chats, lambda of: (of.kind.route, of.kind.rule)))
-    yield _counter(names.CACHE, _summed(chats, lambda of: (of.kind.cache,)))
+    yield names.CALLERS_LEFT, _summed(left, lambda of: (of.kind.route,))
+    yield names.TURNED_AWAY, {(code,): count for code, count in counts.turned_away.items()}
+    yield names.DECISIONS, _summed(chats, lambda of: (of.kind.route, of.kind.rule))
+    yield names.CACHE, _summed(chats, lambda of: (of.kind.cache,))
     tokens: Sums[Labels] = Sums()
     for of in billed:
         spent = (of.uncached_input, of.cache_read, of.cache_write, of.output)
         if any(spent):
             tokens.update({(of.kind.model, kind): count for kind, count in zip(names.TOKEN_KINDS, spent, strict=True)})
-    yield _counter(names.TOKENS, tokens)
+    yield names.TOKENS, tokens
     served = [of for of in billed if of.kind.model != NOBODY]
-    yield _counter(names.REASONING, _summed(served, lambda of: (of.kind.model,), lambda of: of.reasoning))
-    yield _counter(names.SPEND, _dollars(_summed(served, lambda of: (of.kind.model,), lambda of: of.nano)))
+    yield names.REASONING, _summed(served, lambda of: (of.kind.model,), lambda of: of.reasoning)
+    yield names.SPEND, _dollars(_summed(served, lambda of: (of.kind.model,), lambda of: of.nano))
     answered = [of for of in chats if of.kind.model != NOBODY]
-    yield _counter(
-        names.BASELINE, _dollars(_summed(answered, lambda of: (of.kind.model,), lambda of: of.baseline_nano))
-    )
+    yield names.BASELINE, _dollars(_summed(answered, lambda of: (of.kind.model,), lambda of: of.baseline_nano))
     unpriced = _summed(served, lambda of: (of.kind.model,), lambda of: of.unpriced)
-    yield _counter(names.UNPRICED, {**{(model,): 0.0 for model in models}, **unpriced})
+    yield names.UNPRICED, {**{(model,): 0.0 for model in models}, **unpriced}
     attempts = [of for of in cells if of.kind.purpose == "attempt"]
-    yield _counter(names.ATTEMPTS, _summed([*served, *attempts], lambda of: (of.kind.model, _result(of))))
-    yield _counter(names.FAILURES, _summed(attempts, lambda of: (of.kind.model, of.kind.code or NOBODY)))
-    yield _histogram(names.OVERHEAD, {(): counts.overhead})
-    yield _histogram(names.DURATION, dict(counts.duration.items()))
-    yield _histogram(names.FIRST_TOKEN, {(model,): observed for model, observed in counts.first_token.items()})
-    yield _counter(names.JUDGE_FALLBACKS, {(): sum(of.count for of in chats if of.kind.unjudged)})
+    yield names.ATTEMPTS, _summed([*served, *attempts], lambda of: (of.kind.model, _result(of)))
+    yield names.FAILURES, _summed(attempts, lambda of: (of.kind.model, of.kind.code or NOBODY))
+    yield names.OVERHEAD, {(): counts.overhead}
+    yield names.DURATION, counts.duration
+    yield names.FIRST_TOKEN, {(model,): observed for model, observed in counts.first_token.items()}
+    yield names.JUDGE_FALLBACKS, {(): sum(of.count for of in chats if of.kind.unjudged)}
 
 
 def _result(of: Cell) -> str:
@@ -100,20 +126,20 @@ def _result(of: Cell) -> str:
     return _RESULTS.get(of.kind.outcome, "broke_off")
 
 
-def _parts(vitals: Vitals) -> Iterator[Family]:
-    yield _gauge(names.POLICY, {(vitals.policy_name, vitals.policy_digest): 1})
-    yield _gauge(names.CLASSIFIER, {(vitals.classifier,): 1})
-    yield _gauge(names.PART_WELL, {(part,): int(well) for part, well in vitals.parts.items()})
-    yield _gauge(
+def _parts(vitals: Vitals) -> Iterator[tuple[Metric, Figures]]:
+    yield names.POLICY, {(vitals.policy_name, vitals.policy_digest): 1}
+    yield names.CLASSIFIER, {(vitals.classifier,): 1}
+    yield names.PART_WELL, {(part,): int(well) for part, well in vitals.parts.items()}
+    yield (
         names.BREAKER,
         {(model, state): int(state == now) for model, now in vitals.breakers.items() for state in names.BREAKER_STATES},
     )
-    yield _counter(names.CONDITION_ERRORS, dict(vitals.condition_errors.items()))
-    yield _counter(names.POLICY_RELOADS, {("ok",): vitals.policy_reloads, ("failed",): vitals.policy_refusals})
-    yield _counter(names.JUDGE_FAILURES, {(): vitals.judge_failures})
-    yield _counter(names.LEDGER_WRITTEN, {(): vitals.ledger_written})
-    yield _counter(names.LEDGER_DROPPED, {(): vitals.ledger_dropped})
-    yield _gauge(names.LEDGER_WAITING, {(): vitals.ledger_waiting})
+    yield names.CONDITION_ERRORS, vitals.condition_errors
+    yield names.POLICY_RELOADS, {("ok",): vitals.policy_reloads, ("failed",): vitals.policy_refusals}
+    yield names.JUDGE_FAILURES, {(): vitals.judge_failures}
+    yield names.LEDGER_WRITTEN, {(): vitals.ledger_written}
+    yield names.LEDGER_DROPPED, {(): vitals.ledger_dropped}
+    yield names.LEDGER_WAITING, {(): vitals.ledger_waiting}
 
 
 def _summed(
@@ -130,23 +156,13 @@ def _dollars(nano: Mapping[Labels, float]) -> dict[Labels, float]:
     return {labels: amount / 1e9 for labels, amount in nano.items()}
 
 
-def _counter(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    family = CounterMetricFamily(metric.name, metric.says, labels=metric.labels)
+def _family(metric: Metric, values: Mapping[Labels, float | Histogram]) -> Family:
+    family = _FAMILIES[metric.kind](metric.name, metric.says, labels=metric.labels)
+    made: Family = family
     for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family
-
-
-def _gauge(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    family = GaugeMetricFamily(metric.name, metric.says, labels=metric.labels)
-    for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family
-
-
-def _histogram(metric: Metric, values: Mapping[Labels, Histogram]) -> Family:
-    family = HistogramMetricFamily(metric.name, metric.says, labels=metric.labels)
-    for labels, observed in values.items():
-        ends = [*(repr(float(bound)) for bound in observed.bounds), "+Inf"]
-        family.add_metric(labels, list(zip(ends, accumulate(observed.counts), strict=True)), observed.total)
-    return family
+        if isinstance(value, Histogram):
+            ends = [*(repr(float(bound)) for bound in value.bounds), "+Inf"]
+            family.add_metric(labels, list(zip(ends, accumulate(value.counts), strict=True)), value.total)
+        else:
+            family.add_metric(labels, value)
+    return made
