@@ -6,18 +6,20 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from router.app import assemble
 from router.settings import Settings
 from router.upstream.standin import Fault, StandIn
-from tests.running import running
+from tests.running import Running, running
 from tests.security.process import CLEAN, Process, serving, standing
 
 API_KEY = "canary-api-key-1c5e0b7a"
@@ -55,6 +57,7 @@ ENVIRONMENT = {
     "SIGNALBOX_REDIS_URL": f"redis://me:{REDIS_PASSWORD}@127.0.0.1:1/0",
     "SIGNALBOX_DATABASE_URL": f"postgresql://me:{DATABASE_PASSWORD}@127.0.0.1:1/ledger",
     "SIGNALBOX_LOG_LEVEL": "debug",
+    "SIGNALBOX_GRACE_SECONDS": "1",
 }
 
 
@@ -178,37 +181,68 @@ def test_no_part_shows_a_secret_when_printed(tmp_path: Path) -> None:
             assert not leaks, f"{leaks} in {type(part).__name__}: {text[:2000]}"
 
 
-@pytest.mark.parametrize("model", ["small", "large"])
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("status", [200, 400, 401, 404, 422, 429, 500])
-async def test_an_upstream_that_repeats_our_key_tells_no_caller(
-    tmp_path: Path, model: str, stream: bool, status: int
-) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class Parrot:
+    """A provider that answers with this status, and with all that it was sent, our key among it."""
+
+    def __init__(self, status: int):
+        self._status = status
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         told = {
             "error": {"message": f"I was sent {head.decode()}", "type": "x", "code": MODEL_KEY, "param": LITELLM_KEY}
         }
         body = json.dumps(told).encode()
         fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close"
-        writer.write(f"HTTP/1.1 {status} X\r\n{fields}\r\n\r\n".encode() + body)
+        writer.write(f"HTTP/1.1 {self._status} X\r\n{fields}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    filled = POLICY.format(small=url, large=url).replace("use: small, fallback: [large]", f"use: {model}, fallback: []")
-    filled = filled.replace("${MODEL_KEY}", MODEL_KEY).replace("${LITELLM_KEY}", LITELLM_KEY)
-    async with running(tmp_path, filled) as gateway:
-        came = await gateway.chat("hi", stream=stream)
-        assert came.status_code >= 400
-        # Their own keys only: that one model's provider knows another's key is past anybody's help.
-        own = MODEL_KEY if model == "small" else LITELLM_KEY
-        assert own not in came.text + str(came.headers)
-        await gateway.rows(1)
-        story = await gateway.get(f"/api/requests/{came.headers['x-request-id']}")
-        assert own not in json.dumps(story)
-    server.close()
+
+STATUSES = [200, 400, 401, 404, 422, 429, 500]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def parrots(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A gateway with two models for each status: one by relay, one by litellm."""
+    models = []
+    async with AsyncExitStack() as stack:
+        for status in STATUSES:
+            url = await stack.enter_async_context(Parrot(status).serve())
+            models.append(
+                f'small{status}: {{tier: small, model: m, base_url: "{url}/v1", api_key: {MODEL_KEY}, retries: 0}}'
+            )
+            provider = 'provider: litellm, model: "anthropic/claude-sonnet-4-5"'
+            models.append(
+                f'large{status}: {{tier: large, {provider}, base_url: "{url}", api_key: {LITELLM_KEY}, retries: 0}}'
+            )
+        policy = "\n  ".join(["version: 1\nmodels:", *models]) + "\ndefault: small200\nroutes: {auto: {}}\n"
+        yield await stack.enter_async_context(running(tmp_path_factory.mktemp("parrots"), policy))
+
+
+@pytest.mark.parametrize("model", ["small", "large"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_upstream_that_repeats_our_key_tells_no_caller(
+    parrots: Running, model: str, stream: bool, status: int
+) -> None:
+    came = await parrots.chat("hi", stream=stream, model=f"{model}{status}")
+    assert came.status_code >= 400
+    assert "no_healthy_model" not in came.text
+    # Their own keys only: that one model's provider knows another's key is past anybody's help.
+    own = MODEL_KEY if model == "small" else LITELLM_KEY
+    assert own not in came.text + str(came.headers)
+    for place in ("/v1/decisions", "/api/requests"):
+        assert own not in json.dumps(await parrots.get(f"{place}/{came.headers['x-request-id']}"))
 
 
 @pytest.mark.parametrize(
