@@ -117,6 +117,7 @@ def fell_back(number: int, at_unix: float) -> list[Outcome]:
     """A request whose first model failed, with the failed call as a row of its own."""
     row = served(number, at_unix, model="large", rule="easy")
     row.decided_model, row.attempts, row.fallback = "small", 2, ("large",)
+    row.latency_ms, row.ttft_ms = row.latency_ms + 5012.4, (row.ttft_ms or 0) + 5012.4
     call = Outcome(
         f"{row.request_id}.1",
         at_unix + 0.1,
