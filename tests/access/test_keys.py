@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from router.access.admin import AdminDoor
 from router.access.keys import Key, KeyRing, digest, keys_from_setting, read_keys_file, write_keys_file
 from router.errors import NotAuthenticated, SettingsError
 
@@ -81,3 +86,11 @@ def test_a_wrong_setting_is_refused_without_showing_a_secret(text: str) -> None:
 def test_secrets_are_not_kept() -> None:
     ring = KeyRing(keys_from_setting("acme:canary-secret"))
     assert "canary-secret" not in repr(vars(ring))
+
+
+@pytest.mark.parametrize("compare", [KeyRing.caller, AdminDoor._knows, AdminDoor._is_session])
+def test_secrets_are_compared_in_constant_time_alone(compare: Callable[..., object]) -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(compare)))
+    called = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")]
+    assert "compare_digest" in called
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Eq)]

@@ -46,11 +46,12 @@ async def test_chats_go_on_while_another_process_has_sqlite_locked(tmp_path: Pat
         )
         assert holder.stdout is not None
         assert await holder.stdout.readline() == b"locked\n"
+        feedback = {"request_id": built.answers[-1].headers["x-request-id"], "thumb": "up"}
+        opinion = asyncio.create_task(built.gateway.post("/v1/feedback", feedback))
         await chats(built, 12, "locked")
         await until(lambda: recorder.state == "degraded", "the lock to be noticed")
         assert (await built.gateway.get("/readyz"))["database"] == "degraded"
-        feedback = {"request_id": built.answers[-1].headers["x-request-id"], "thumb": "up"}
-        assert (await built.gateway.post("/v1/feedback", feedback)).status_code == 503
+        assert (await opinion).status_code == 503
         assert (recorder.written, recorder.waiting) == (4, 12)
         await holder.communicate(b"")
         await until(lambda: recorder.state == "ok", "a ledger that is well again")
