@@ -21,11 +21,13 @@ from router.settings import Settings
 from router.upstream.standin import Fault, StandIn
 from tests.running import Running, running
 from tests.security.process import CLEAN, Process, serving, standing
+from tests.telemetry.collector import collecting
 
 API_KEY = "canary-api-key-1c5e0b7a"
 ADMIN_KEY = "canary-admin-key-9d27f4e1"
 MODEL_KEY = "sk-canary-model-key-47ab90de"
 LITELLM_KEY = "sk-canary-litellm-key-5e6f7a8b"
+COLLECTOR_KEY = "canary-collector-key-31d0a9cc"
 CACHE_SECRET = "canary-cache-secret-03fe21bc"
 REDIS_PASSWORD = "canary-redis-word-6b8d0c11"
 DATABASE_PASSWORD = "canary-database-word-f00dbabe"
@@ -57,6 +59,7 @@ ENVIRONMENT = {
     "SIGNALBOX_REDIS_URL": f"redis://me:{REDIS_PASSWORD}@127.0.0.1:1/0",
     "SIGNALBOX_DATABASE_URL": f"postgresql://me:{DATABASE_PASSWORD}@127.0.0.1:1/ledger",
     "SIGNALBOX_LOG_LEVEL": "debug",
+    "OTEL_EXPORTER_OTLP_HEADERS": f"x-collector-key={COLLECTOR_KEY}",
     "SIGNALBOX_GRACE_SECONDS": "1",
 }
 
@@ -76,7 +79,8 @@ class Scene:
 def visited(folder: Path, environment: dict[str, str]) -> Iterator[Scene]:
     """Everything is asked for, well and badly, on all doors."""
     small, large = (StandIn(name, lambda text: IN_ANSWER) for name in ("small", "large"))
-    with standing(small, large) as (small_url, large_url):
+    with standing(small, large) as (small_url, large_url), collecting() as collector:
+        environment = {**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         with serving(folder, POLICY.format(small=small_url, large=large_url), **environment) as process:
             scene = Scene(process, {})
             with httpx.Client(base_url=process.url, trust_env=False, timeout=30) as client:
@@ -134,6 +138,7 @@ def visited(folder: Path, environment: dict[str, str]) -> Iterator[Scene]:
                 scene.keep("after login", client.get("/dashboard"))
             yield scene
     scene.told["stderr"] = process.said()
+    scene.told["traces and metrics"] = b"".join(collector.raw).decode("latin-1")
 
 
 @pytest.fixture(scope="module", params=["parts away", "parts well"])
@@ -158,6 +163,11 @@ def test_a_canary_is_nowhere_to_be_seen(scene: Scene, name: str) -> None:
 
 def test_the_log_was_at_debug_level_and_had_something_to_say(scene: Scene) -> None:
     assert "DEBUG" in scene.told["stderr"]
+
+
+def test_traces_and_metrics_were_sent(scene: Scene) -> None:
+    assert "signalbox.request_id" in scene.told["traces and metrics"]
+    assert "gen_ai.client.token.usage" in scene.told["traces and metrics"]
 
 
 def test_no_part_shows_a_secret_when_printed(tmp_path: Path) -> None:
