@@ -21,7 +21,7 @@ from router.ledger.contract import Store
 from router.ledger.filters import Filters, matching, within
 from router.ledger.rows import outcome_of
 from router.ledger.summary import Step, Summary, moment_of, spend_over_time, summary, time_of
-from router.ledger.sums import SUMS, tally_of
+from router.ledger.sums import KINDS, SUMS, tally_of
 from router.ledger.tables import features, labels, outcomes, texts
 from router.ledger.tally import Tally
 from router.ledger.window import Window
@@ -146,8 +146,11 @@ async def costs(
     """What was spent and saved, by one thing."""
     group = time_of(by) if by == "day" or by == "hour" else outcomes.c[by]
     conditions = (*within(window), *matching(filters))
-    found = await store.rows(sa.select(group.label("group"), *SUMS).where(*conditions).group_by(group))
-    rows = [CostRow(_shown(by, row["group"]), tally_of(row)) for row in found]
+    query = sa.select(group.label("key_group"), *KINDS, *SUMS).where(*conditions).group_by("key_group", *KINDS)
+    tallies: dict[Any, Tally] = {}
+    for row in await store.rows(query):
+        tallies[row["key_group"]] = tallies.get(row["key_group"], Tally()) + tally_of(row)
+    rows = [CostRow(_shown(by, key), tally) for key, tally in tallies.items()]
     if by in ("day", "hour"):
         rows.sort(key=lambda row: row.key or "")
     else:

@@ -1,6 +1,6 @@
 """The figures of a dashboard's first page, from two passes over the rows: one adds them up, one ranks them.
 
-One pass groups by time, model, purpose, cache verdict and price source at once; every table of the page is a fold of
+One pass groups by time, model, price source and kind of row at once; every table of the page is a fold of
 it, so that a month of rows is read once and not once for each table.
 """
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from router.ledger.contract import Store
 from router.ledger.filters import Filters, matching, within
-from router.ledger.sums import ANSWERED, CHAT, FAILED, SUMS, count, tally_of
+from router.ledger.sums import ANSWERED, KINDS, SUMS, is_failed, tally_of
 from router.ledger.tables import outcomes
 from router.ledger.tally import Tally
 from router.ledger.window import Window, timestamp
@@ -94,8 +94,8 @@ class Summary:
 
 
 @dataclass(slots=True)
-class Parts:
-    """One group of the pass. keys: time, model, purpose, cache, price source."""
+class Part:
+    """One group of the pass; time in days or hours since the epoch."""
 
     time: int
     model: str | None
@@ -114,7 +114,7 @@ class _Sum:
     calls: int = 0
     failed: int = 0
 
-    def add(self, part: Parts) -> None:
+    def add(self, part: Part) -> None:
         self.tally += part.tally
         self.calls += part.calls
         self.failed += part.failed
@@ -171,45 +171,40 @@ def time_of(step: Step) -> sa.ColumnElement[Any]:
     return outcomes.c.hour // 24 if step == "day" else outcomes.c.hour
 
 
-async def _parts(store: Store, window: Window, filters: Filters | None, step: Step) -> list[Parts]:
+async def _parts(store: Store, window: Window, filters: Filters | None, step: Step) -> list[Part]:
     time, source = time_of(step).label("time_step"), outcomes.c.price["source"].as_string().label("price_source")
-    keys = (time, outcomes.c.model, outcomes.c.purpose, outcomes.c.cache, source)
     query = (
-        sa.select(
-            *keys,
-            *SUMS,
-            sa.func.count().label("calls"),
-            count(FAILED).label("failed"),
-            count(ANSWERED).label("answered"),
-        )
+        sa.select(time, source, outcomes.c.model, *KINDS, *SUMS)
         .where(*within(window), *matching(filters))
-        .group_by("time_step", outcomes.c.model, outcomes.c.purpose, outcomes.c.cache, "price_source")
+        .group_by("time_step", "price_source", outcomes.c.model, *KINDS)
     )
     return [_part(row) for row in await store.rows(query)]
 
 
-def _part(row: Mapping[Any, Any]) -> Parts:
-    return Parts(
-        row["time_step"],
-        row["model"],
-        row["purpose"],
-        row["cache"],
-        row["price_source"],
-        tally_of(row),
-        int(row["calls"]),
-        int(row["failed"]),
-        int(row["answered"]),
+def _part(row: Mapping[Any, Any]) -> Part:
+    rows = int(row["rows"])
+    answered = rows if row["purpose"] == "chat" and row["outcome"] == "ok" else 0
+    return Part(
+        time=row["time_step"],
+        model=row["model"],
+        purpose=row["purpose"],
+        cache=row["cache"],
+        source=row["price_source"],
+        tally=tally_of(row),
+        calls=rows,
+        failed=rows if is_failed(row) else 0,
+        answered=answered,
     )
 
 
-def _by(parts: Iterable[Parts], key: Callable[[Parts], Group]) -> list[tuple[Group, _Sum]]:
+def _by(parts: Iterable[Part], key: Callable[[Part], Group]) -> list[tuple[Group, _Sum]]:
     groups: dict[Group, _Sum] = {}
     for part in parts:
         groups.setdefault(key(part), _Sum()).add(part)
     return list(groups.items())
 
 
-def _points(parts: Iterable[Parts], step: Step) -> tuple[SpendPoint, ...]:
+def _points(parts: Iterable[Part], step: Step) -> tuple[SpendPoint, ...]:
     groups = _by(parts, lambda part: (part.time, part.model))
     points = [SpendPoint(moment_of(step, time), model, one.tally) for (time, model), one in groups]
     return tuple(sorted(points, key=lambda point: (point.at, point.model or "")))
@@ -228,7 +223,7 @@ async def _percentiles(
         return Percentiles(), Percentiles()
     read = (
         sa.select(outcomes.c.latency_ms, outcomes.c.overhead_ms)
-        .where(*within(window), CHAT, ANSWERED, *matching(filters))
+        .where(*within(window), ANSWERED, *matching(filters))
         .cte("answered")
     )
     # Nearest rank, rounded up in integers: 0.95 is no binary number.

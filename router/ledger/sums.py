@@ -1,4 +1,8 @@
-"""The columns that add rows up to a `Tally`, and conditions that reports share. What they mean is said in `tally`."""
+"""The columns that add rows up to a `Tally`. What a tally's fields mean is said in `tally`, and nowhere else in SQL.
+
+Reports group by `KINDS` beside what they are about. Then all rows of a group count alike, plain sums do, and which of
+them go into a tally is decided once for the group: half the work of deciding it in SQL for each row and figure.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +14,59 @@ import sqlalchemy as sa
 from router.ledger.tables import outcomes
 from router.ledger.tally import FROM_CACHE_NOT, Tally
 
-CHAT = outcomes.c.purpose == "chat"
-FAILED = outcomes.c.outcome.not_in(("ok", "client_closed"))
-ANSWERED = sa.and_(CHAT, outcomes.c.outcome == "ok")
+ANSWERED = sa.and_(outcomes.c.purpose == "chat", outcomes.c.outcome == "ok")
+
+KINDS = (outcomes.c.purpose, outcomes.c.outcome, outcomes.c.cache)
 
 _COST = outcomes.c.cost_nano
-_COMPARED = sa.and_(CHAT, _COST.is_not(None), sa.not_(FAILED))
+_BASELINE = sa.case((_COST.is_not(None), outcomes.c.baseline_nano))
+_SMALL = sa.case((_COST.is_not(None), outcomes.c.always_small_nano))
+
+SUMS = (
+    sa.func.count().label("rows"),
+    sa.func.sum(outcomes.c.uncached_input + outcomes.c.cache_read + outcomes.c.cache_write).label("input_tokens"),
+    sa.func.sum(outcomes.c.output).label("output_tokens"),
+    sa.func.sum(_COST).label("cost_nano"),
+    sa.func.count(_COST).label("priced"),
+    sa.func.sum(_BASELINE).label("baseline_nano"),
+    sa.func.count(_BASELINE).label("baselined"),
+    sa.func.sum(_SMALL).label("small_nano"),
+    sa.func.count(_SMALL).label("smalled"),
+    sa.func.count(sa.case((outcomes.c.usage_estimated, 1))).label("estimated"),
+)
+"""Over the rows of a group; those named after a verb count the rows that have such a figure."""
 
 
-def count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    """How many rows of a group meet a condition; NULL for an empty group."""
-    return sa.func.sum(sa.case((condition, 1), else_=0))
-
-
-def _sum(amount: sa.ColumnElement[Any], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    return sa.func.sum(sa.case((condition, amount), else_=0))
-
-
-SUMS = [
-    count(CHAT).label("requests"),
-    _sum(outcomes.c.uncached_input + outcomes.c.cache_read + outcomes.c.cache_write, CHAT).label("input_tokens"),
-    _sum(outcomes.c.output, CHAT).label("output_tokens"),
-    count(sa.and_(CHAT, outcomes.c.cache.not_in(FROM_CACHE_NOT))).label("cache_hits"),
-    count(sa.and_(CHAT, FAILED)).label("errors"),
-    _sum(_COST, _COST.is_not(None)).label("spend_nano"),
-    _sum(_COST, sa.and_(sa.not_(CHAT), _COST.is_not(None))).label("inner_nano"),
-    _sum(outcomes.c.baseline_nano, sa.and_(_COMPARED, outcomes.c.baseline_nano.is_not(None))).label("baseline_nano"),
-    _sum(outcomes.c.always_small_nano, sa.and_(_COMPARED, outcomes.c.always_small_nano.is_not(None))).label(
-        "always_small_nano"
-    ),
-    count(_COST.is_(None)).label("unpriced"),
-    count(sa.and_(sa.not_(CHAT), _COST.is_(None))).label("inner_unpriced"),
-    count(sa.and_(_COMPARED, outcomes.c.baseline_nano.is_(None))).label("no_baseline"),
-    count(sa.and_(_COMPARED, outcomes.c.always_small_nano.is_(None))).label("no_small"),
-    count(outcomes.c.usage_estimated).label("estimated"),
-    count(sa.and_(sa.not_(CHAT), outcomes.c.usage_estimated)).label("inner_estimated"),
-]
-"""A column for each field of `Tally`."""
+def is_failed(row: Mapping[Any, Any]) -> bool:
+    """Whether the rows of a group came to nothing. That a caller left is no failure."""
+    return row["outcome"] not in ("ok", "client_closed")
 
 
 def tally_of(row: Mapping[Any, Any]) -> Tally:
-    """Of an empty group all sums are NULL."""
-    return Tally(**{name: int(row[name] or 0) for name in Tally.__dataclass_fields__})
+    """The tally of one group."""
+    rows, priced, estimated = int(row["rows"]), int(row["priced"]), int(row["estimated"])
+    spend = int(row["cost_nano"] or 0)
+    if row["purpose"] != "chat":
+        return Tally(
+            spend_nano=spend,
+            inner_nano=spend,
+            unpriced=rows - priced,
+            inner_unpriced=rows - priced,
+            estimated=estimated,
+            inner_estimated=estimated,
+        )
+    failed = is_failed(row)
+    return Tally(
+        requests=rows,
+        input_tokens=int(row["input_tokens"]),
+        output_tokens=int(row["output_tokens"]),
+        cache_hits=0 if row["cache"] in FROM_CACHE_NOT else rows,
+        errors=rows if failed else 0,
+        spend_nano=spend,
+        baseline_nano=0 if failed else int(row["baseline_nano"] or 0),
+        always_small_nano=0 if failed else int(row["small_nano"] or 0),
+        unpriced=rows - priced,
+        no_baseline=0 if failed else priced - int(row["baselined"]),
+        no_small=0 if failed else priced - int(row["smalled"]),
+        estimated=estimated,
+    )
