@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Tier = str
@@ -19,8 +20,7 @@ Tier = str
 LabelSource = Literal["verifier", "user", "judge", "implicit"]
 
 
-@dataclass(frozen=True, slots=True)
-class AskText:
+class AskText(Struct, frozen=True):
     """The reduced ask that the judge reads: harness text is already stripped.
 
     text: the last user turn. earlier: up to two user turns before it, oldest first.
@@ -48,8 +48,7 @@ class ModelCard:
     tier: Tier
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """What a classifier thinks of one ask. All shares are in 0..1 but `gain`, which is in -1..1.
 
     quality: P(good answer) for each model asked about, keyed by `ModelCard.name`.

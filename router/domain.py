@@ -2,6 +2,8 @@
 
 What the judge says (`Assessment`) comes from `classifiers.contract`; how a policy is written is in `router.policy`.
 Money is in US dollars per million tokens where a price is meant, and in integer nano-dollars where an amount is.
+
+What is made anew for every request is a `msgspec.Struct`, whose making costs a fifth of a frozen dataclass's.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from classifiers.contract import AskText, Assessment, ModelCard
 
@@ -105,8 +109,7 @@ class Caller:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What the caller really wants, and what the request needs of whoever answers.
 
     text: for the judge alone. input_tokens, chars: everything that would leave (system, all turns, tools,
@@ -125,8 +128,7 @@ class Ask:
     private: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTrace:
+class RuleTrace(Struct, frozen=True):
     """What became of one rule: matched or not, and why in words an operator understands."""
 
     name: str
@@ -134,8 +136,7 @@ class RuleTrace:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Who answers. rule: the name of the rule, or `pinned`, `default`, `cache`, `degraded`.
 
     probability: with which chance `model` was chosen, given the ask (1.0 without exploration; None for the cache).
@@ -150,18 +151,16 @@ class Decision:
     cache: CacheVerdict = "bypass"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A decision with everything that explains it. eligible: True, or the reason why not, for each model."""
 
     decision: Decision
     eligible: Mapping[str, bool | str]
     rules: tuple[RuleTrace, ...] = ()
-    expected_cost_usd: Mapping[str, float | None] = field(default_factory=dict)
+    expected_cost_usd: Mapping[str, float | None] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens in disjoint buckets (reasoning is a part of output). estimated: the upstream gave none."""
 
     uncached_input: int = 0
@@ -175,6 +174,9 @@ class Usage:
     def input(self) -> int:
         """All input tokens, cached or not."""
         return self.uncached_input + self.cache_read + self.cache_write
+
+
+NOTHING_USED = Usage()
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ class Outcome:
     finish_reason: str | None = None
     cache: CacheVerdict = "bypass"
     attempts: int = 0
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_USED
     price: Price | None = None
     cost_nano: int | None = None
     baseline_model: str | None = None

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from classifiers.contract import AskText, Assessment, Classifier, ModelCard
 from router.domain import Ask, ModelSpec, Verdict
 from router.errors import ContextTooLong, PolicyRefusal
@@ -107,7 +109,8 @@ def judge_and_decide(
         verdict = decide(policy, replace(target, rules=()), ask, assessment, facts)
     except (PolicyRefusal, ContextTooLong):
         verdict = decide(policy, target, ask, assessment, facts)
-    return assessment, replace(verdict, decision=replace(verdict.decision, rule="degraded"))
+    decision = structs.replace(verdict.decision, rule="degraded")
+    return assessment, structs.replace(verdict, decision=decision)
 
 
 def _is_sound(assessment: Assessment) -> bool:

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from classifiers.contract import Assessment
 from router.ask import read_ask
@@ -46,8 +47,7 @@ _HEADERS_UPSTREAM = ("openai-beta", "anthropic-beta")
 """The only headers of the caller that go on to an upstream."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(Struct, frozen=True):
     """A chat request as the edge understood it. received: `time.perf_counter()` when the body was whole.
 
     wants_usage: whether the caller asked for the usage chunk of a stream.

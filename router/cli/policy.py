@@ -133,7 +133,7 @@ def _explained(
     policy: Policy, target: Route | ModelSpec, values: dict[str, Any], private: tuple[str, ...], facts: Facts
 ) -> dict[str, Any]:
     """The explanation, by the judge that a gateway with these settings would start with."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from router.ask import read_ask
     from router.judge import Judge, unsure

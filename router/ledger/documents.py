@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from msgspec import structs
+
 from router.domain import Outcome
 from router.ledger.reports import CostReport, KeptLabel, RequestPage, RequestStory, Summary, Tail
 from router.ledger.tally import Tally, dollars
@@ -137,7 +139,7 @@ def story_document(story: RequestStory) -> Document:
         "probability": outcome.probability,
         "fault": outcome.fault,
         "finish_reason": outcome.finish_reason,
-        "usage": asdict(outcome.usage),
+        "usage": structs.asdict(outcome.usage),
         "price": None if outcome.price is None else asdict(outcome.price),
         "baseline_model": outcome.baseline_model,
         "always_small_usd": _usd(outcome.always_small_nano),
@@ -147,7 +149,7 @@ def story_document(story: RequestStory) -> Document:
         "eligible": dict(outcome.eligible),
         "quality": dict(outcome.quality),
         "expected_cost_usd": dict(outcome.expected_cost_usd),
-        "rules": [asdict(rule) for rule in outcome.rules],
+        "rules": [structs.asdict(rule) for rule in outcome.rules],
         "fallback": list(outcome.fallback),
         "features": None if features is None else {"digest": outcome.features_digest, "dimensions": len(features)},
         "request_text": outcome.request_text,

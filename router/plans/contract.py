@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 from router.body import Body
 from router.domain import Decision, ModelSpec
 from router.errors import UpstreamError
@@ -42,8 +44,7 @@ class Work:
     called: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """The model that answers, and its answer, not yet read. release: to be called when the answer is closed."""
 
     model: ModelSpec

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
+
 from classifiers.contract import ModelCard
 from router.domain import ModelSpec
 from router.policy.conditions import Condition, Names
@@ -94,8 +96,7 @@ class Policy:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known of a request beside its ask.
 
     key_tags: of the caller's key. headers: lower-case names. metadata: of the body. at: an aware moment; conditions
@@ -104,7 +105,7 @@ class Facts:
 
     tenant: str = "default"
     key_tags: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    unhealthy: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
+    metadata: Mapping[str, Any] = {}
+    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    unhealthy: Mapping[str, str] = {}

@@ -7,14 +7,14 @@ An upstream either raises one of `router.errors.UpstreamError` before the first 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from router.domain import ModelSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call upstream. body: the caller's bytes with only `model` and `stream_options` spliced.
 
     headers: already allow-listed, lower-case names. stream: whether the caller asked for SSE.

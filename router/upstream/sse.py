@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from router.domain import Usage
 from router.errors import UpstreamBroken
@@ -38,8 +38,7 @@ _GROUP_BYTES = 4096
 _BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class PlainSeen:
+class PlainSeen(Struct, frozen=True):
     """What a plain completion body said. completion: the parsed body; None where it is no completion, or an error.
 
     output_tokens_estimate: from the length of what was said, where nothing was counted.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from router.errors import NoEligibleModel, PolicyError, SettingsError
 from router.policy.compiled import Facts
@@ -99,7 +99,10 @@ def test_the_privacy_policy_keeps_private_text_at_home_whatever_is_asked_for() -
     private = ask_of(private=("national_id",))
     assert chosen("privacy-first", assessment=judged(0.9)) == ("remote", "hard")
     assert chosen("privacy-first", private, judged(0.9)) == ("local", "private stays local")
-    assert chosen("privacy-first", facts=replace(NOON, key_tags=("confidential",))) == ("local", "confidential teams")
+    assert chosen("privacy-first", facts=replace(NOON, key_tags=("confidential",))) == (
+        "local",
+        "confidential teams",
+    )
     assert chosen("privacy-first", ask_of(tools=2), judged(0.9)) == ("local", "files and tools stay")
     with pytest.raises(NoEligibleModel, match="national_id"):
         chosen("privacy-first", private, route="remote")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from msgspec import structs
 
 from router.domain import ModelSpec
 from router.errors import (
@@ -126,7 +127,9 @@ async def test_the_price_that_litellm_puts_on_an_answer_is_not_passed_on(litellm
 
 async def test_a_model_that_litellm_cannot_place_is_the_operators_mistake(litellm: House) -> None:
     with pytest.raises(UpstreamBroken):
-        await litellm.upstream.open(replace(litellm.call(), model=replace(MODEL, model="no-such-provider-of-models")))
+        await litellm.upstream.open(
+            structs.replace(litellm.call(), model=replace(MODEL, model="no-such-provider-of-models"))
+        )
 
 
 async def test_it_is_not_loaded_until_it_is_wanted() -> None:

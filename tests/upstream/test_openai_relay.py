@@ -12,6 +12,7 @@ from email.utils import format_datetime
 
 import orjson
 import pytest
+from msgspec import structs
 
 from router.domain import ModelSpec, Timeouts
 from router.errors import (
@@ -113,7 +114,7 @@ async def test_a_body_of_many_megabytes_goes_out_whole(relay: House) -> None:
 
 async def test_the_key_is_the_models_whatever_headers_come_along(relay: House) -> None:
     told = {"openai-beta": "assistants=v2", "authorization": "Bearer sk-callers"}
-    answer = await relay.upstream.open(replace(relay.call(), headers=told))
+    answer = await relay.upstream.open(structs.replace(relay.call(), headers=told))
     await answer.aclose()
     received = relay.standin.journal[0].headers
     assert received["authorization"] == f"Bearer {KEY}"
@@ -258,7 +259,7 @@ async def test_total_binds_a_reader_who_is_slow_too(relay: House) -> None:
 async def test_base_urls_are_joined_as_operators_write_them(relay: House) -> None:
     plain = relay.model.base_url or ""
     for url in (plain, plain + "/", plain.replace("http://", "http://someone:secret@"), plain + "?api-version=1"):
-        answer = await relay.upstream.open(replace(relay.call(), model=replace(relay.model, base_url=url)))
+        answer = await relay.upstream.open(structs.replace(relay.call(), model=replace(relay.model, base_url=url)))
         await answer.aclose()
     assert {entry.path for entry in relay.standin.journal} == {"/v1/chat/completions"}
 

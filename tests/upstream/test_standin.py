@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 
 import jsonschema
 import openai
@@ -12,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from router.domain import Price
 from router.upstream.standin import Fault, Reply, StandIn
@@ -60,7 +60,7 @@ async def test_the_openai_client_gets_plain_answers_streams_tools_and_errors() -
 
 async def test_usage_is_on_no_chunk_unless_it_is_asked_for(relay: House) -> None:
     body = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True})
-    answer = await relay.upstream.open(replace(relay.call(stream=True), body=body))
+    answer = await relay.upstream.open(structs.replace(relay.call(stream=True), body=body))
     stream = b"".join([chunk async for chunk in answer.chunks()])
     await answer.aclose()
     assert b"usage" not in stream
