@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import cel
 
+from router.policy.plain import Plain, plainly
 from router.policy.suggest import did_you_mean
 
 ASK_NAMES: Final = (
@@ -67,12 +68,16 @@ class Names:
 
 @dataclass(slots=True)
 class Condition:
-    """One compiled condition. errors: how often it erred or was not true or false, since it was loaded."""
+    """One compiled condition. errors: how often it erred or was not true or false, since it was loaded.
+
+    plain: the same in Python, where it is one of the plain shapes.
+    """
 
     source: str
     names: Names
     _program: Any = field(repr=False)
     errors: int = 0
+    plain: Plain | None = field(default=None, repr=False)
 
     def holds(self, context: Context) -> tuple[bool, str]:
         """Whether it holds, and why in an operator's words. One that errs does not hold, and is counted."""
@@ -124,7 +129,7 @@ def compile_condition(source: str, models: Collection[str], unpriced: Collection
             raise ConditionError(f"unknown name `{name}`{did_you_mean(name, ROOTS)}", at)
     members = _check_members(tokens, models, unpriced)
     roots = frozenset(name for name in program.variables() if name in ROOTS)
-    return Condition(source, Names(roots, members), program)
+    return Condition(source, Names(roots, members), program, plain=plainly(source))
 
 
 def try_condition(condition: Condition, models: Mapping[str, bool]) -> None:

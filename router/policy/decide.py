@@ -60,11 +60,19 @@ def decide(policy: Policy, target: Route | ModelSpec, ask: Ask, assessment: Asse
             raise _refusal(able, [target.name])
         return _verdict(target.name, "pinned", (), able, (), costs)
 
-    context = _context(policy.names, ask, assessment, facts, costs) if route.rules else None
+    context: Context | None = None
     traces: list[RuleTrace] = []
     wanted: list[str] = []
     for rule in route.rules:
-        matched, why = (True, "always") if rule.condition is None or context is None else rule.condition.holds(context)
+        condition = rule.condition
+        if condition is None:
+            matched, why = True, "always"
+        elif condition.plain is not None:
+            matched = condition.plain(ask, assessment)
+            why = condition.source if matched else f"false: {condition.source}"
+        else:
+            context = context or _context(policy.names, ask, assessment, facts, costs)
+            matched, why = condition.holds(context)
         if not matched:
             traces.append(RuleTrace(rule.name, False, why))
             continue
