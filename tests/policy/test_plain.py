@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.policy.making import judged
 
 from classifiers.contract import AskText
 from router.domain import Ask
 from router.policy.conditions import Context, compile_condition
 from router.policy.plain import plainly
+from tests.policy.making import judged
 
 SIGNS = ("<", "<=", ">", ">=")
 spaces = st.sampled_from(["", " ", "  "])
