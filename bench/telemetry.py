@@ -1,8 +1,8 @@
 """What telemetry costs: python bench/telemetry.py [--json]
 
 CPU a finished row on the request path (counting it; counting and handing it to the export), CPU a row off it (drawing
-and encoding its spans), and CPU a scrape. Beside the first, the same labels through `prometheus_client`'s own counters. Figures are
-of this machine, in microseconds of CPU.
+and encoding its spans), and CPU a scrape. Beside the first, the same labels through `prometheus_client`'s own counters.
+Figures are of this machine, in microseconds of CPU.
 """
 
 from __future__ import annotations
