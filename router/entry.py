@@ -17,7 +17,7 @@ from classifiers.contract import Assessment
 from router.ask import describe_ask
 from router.body import Body
 from router.domain import Ask, CacheVerdict, Caller, ModelSpec, Outcome, OutcomeKind, Usage, Verdict
-from router.errors import RequestError
+from router.errors import Draining, RequestError
 from router.plans.contract import FailedAttempt, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
@@ -143,11 +143,15 @@ class Entry:
         self.row.outcome = _KIND_BY_FAULT[error.fault]
         self.row.error_code, self.row.fault = error.code, error.fault
 
-    def left(self) -> None:
-        """The caller went away. Who leaves because the answer failed did not break it off."""
-        if self.row.outcome != "ok":
+    def broke_off(self, *, caller_left: bool) -> None:
+        """The journey was cancelled: the caller went away, or the gateway's grace was over. Who leaves because the
+        answer failed did not break it off, and an answer that was whole can no more be broken."""
+        if self._closed or self.row.outcome != "ok":
             return
-        self.row.outcome, self.row.status = "client_closed", self.row.status or 499
+        if caller_left:
+            self.row.outcome, self.row.status = "client_closed", self.row.status or 499
+        else:
+            self.failed(Draining("The gateway stopped before the answer was whole."))
 
     def keep_text(self, request_text: str, response_text: str | None) -> None:
         """Keeps the texts; only called where the policy says so."""

@@ -63,7 +63,9 @@ class ChatRequest(Struct, frozen=True):
 
 
 class Wire(Protocol):
-    """The way back to the caller. Nothing may be written after `end`."""
+    """The way back to the caller. Nothing may be written after `end`. gone: whether it was the caller who left."""
+
+    gone: bool
 
     async def start(self, status: int, headers: Headers) -> None: ...
 
@@ -156,7 +158,7 @@ class Pipeline:
             entry.failed(error)
             await wire.fail(error, self._headers(entry))
         except asyncio.CancelledError:
-            entry.left()
+            entry.broke_off(caller_left=wire.gone)
             raise
         except Exception:
             log.exception("request %s broke the gateway", request.request_id)

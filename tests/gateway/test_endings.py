@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from router.domain import Caller
+from router.entry import Entry
 from router.upstream.standin import Fault, Reply, StandIn
 from tests.gateway.conftest import House
 from tests.running import POLICY, chat_body, client_of, running
@@ -161,3 +164,12 @@ async def test_a_caller_who_hangs_up_at_an_error_did_not_break_the_answer_off(ho
                     break
     rows = await house.gateway.rows(5)
     assert {row["outcome"] for row in rows} == {"upstream_error"}
+
+
+@pytest.mark.parametrize("caller_left", [True, False])
+def test_an_answer_that_was_whole_can_no_more_be_broken_off(caller_left: bool) -> None:
+    entry = Entry("req_1", Caller(), time.perf_counter())
+    entry.began(200)
+    [row] = entry.close()
+    entry.broke_off(caller_left=caller_left)
+    assert (row.outcome, row.status, row.error_code) == ("ok", 200, None)
