@@ -114,16 +114,18 @@ def read(ask: AskText) -> Reading:
         if follow_up and len(ask.earlier) > 1 and len(before) < 40:  # "yes" after "make it shorter" after the question
             before = cap(f"{ask.earlier[-2]}\n{before}")
         before_octets = octets_of(before)
-        before_signs = signs_of(before, before_octets)
-        before_words, before_count = words_of(before, before_octets, before_signs)
+        if not follow_up and before.isascii():  # only its length is asked for, and every unit is a word
+            earlier_units = float(len(before_octets.translate(_LOWER_AND_SPACED).split()))
+        else:
+            before_signs = signs_of(before, before_octets)
+            before_words, before_count = words_of(before, before_octets, before_signs)
+            earlier_units = units_of(before_count, before_signs)
         if follow_up:
             text, octets = f"{before}\n{text}", b"%b\n%b" % (before_octets, octets)
             words, count = before_words + words, before_count + count
             signs = signs_of(text, octets)
             units = units_of(count, signs)
             earlier_units = max(0.0, units - last_units)
-        else:
-            earlier_units = units_of(before_count, before_signs)
     if len(words) > HEAD_WORDS + TAIL_WORDS:
         words = words[:HEAD_WORDS] + words[-TAIL_WORDS:]
     beyond = octets.translate(None, _ASCII).decode("utf-8", "surrogatepass") if signs.trailing else ""

@@ -80,8 +80,12 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # else a trailer, which must not pass for a header (RFC 9110 6.5.1)
-            super().on_header(name, value)
+        if not self._in_head:  # a trailer, which must not pass for a header (RFC 9110 6.5.1)
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         if self._incoming is not None:
