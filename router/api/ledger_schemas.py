@@ -6,100 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_TALLY_EXAMPLE: dict[str, Any] = {
-    "requests": 1200,
-    "input_tokens": 310000,
-    "output_tokens": 420000,
-    "spend_usd": 1.84,
-    "baseline_usd": 7.23,
-    "saved_usd": 5.39,
-    "always_small_usd": 0.12,
-    "inner_usd": 0.04,
-    "cache_hits": 96,
-    "errors": 3,
-    "unpriced": 0,
-    "inner_unpriced": 0,
-    "estimated": 12,
-    "inner_estimated": 0,
-}
-
-_ROW_EXAMPLE: dict[str, Any] = {
-    "request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788",
-    "at": "2026-01-31T08:00:00.125Z",
-    "tenant": "default",
-    "key": "none",
-    "route": "auto",
-    "policy": "default@3f9a1c02b7de",
-    "rule": "easy",
-    "model": "small",
-    "decided_model": "small",
-    "tier": "small",
-    "status": 200,
-    "outcome": "ok",
-    "error_code": None,
-    "cache": "miss",
-    "stream": True,
-    "attempts": 1,
-    "input_tokens": 42,
-    "output_tokens": 180,
-    "cost_usd": 0.0,
-    "baseline_usd": 0.002826,
-    "latency_ms": 812.4,
-    "ttft_ms": 95.1,
-    "overhead_ms": 0.6,
-    "complexity": 0.21,
-    "task": "chat",
-    "language": "en",
-    "usage_estimated": False,
-    "purpose": "chat",
-}
-
-_STORY_EXAMPLE: dict[str, Any] = {
-    **_ROW_EXAMPLE,
-    "parent_id": None,
-    "caller_request_id": None,
-    "conversation": "fp_0123456789abcdef01234567",
-    "plan": "single",
-    "classifier": "fast@9c41d2e07a55",
-    "upstream_model": "qwen2.5:3b",
-    "provider": "openai",
-    "probability": 1.0,
-    "fault": None,
-    "finish_reason": "stop",
-    "usage": {
-        "uncached_input": 42,
-        "cache_read": 0,
-        "cache_write": 0,
-        "output": 180,
-        "reasoning": 0,
-        "estimated": False,
-    },
-    "price": {"input": 0.0, "output": 0.0, "cache_read": None, "cache_write": None, "source": "policy"},
-    "baseline_model": "large",
-    "always_small_usd": 0.0,
-    "gain": 0.08,
-    "support": 0.83,
-    "ask": {"input_tokens": 42, "turns": 1, "task": "chat", "language": "en", "tools": 0, "private": []},
-    "eligible": {"small": True, "large": True},
-    "quality": {"small": 0.79, "large": 0.87},
-    "expected_cost_usd": {"small": 0.0, "large": 0.0031},
-    "rules": [{"name": "easy", "matched": True, "why": "complexity < 0.35: complexity is 0.21"}],
-    "fallback": ["large"],
-    "features": {"digest": "5d1f0c", "dimensions": 316},
-    "request_text": None,
-    "response_text": None,
-    "inner": [],
-    "labels": [
-        {
-            "key": "web",
-            "source": "user",
-            "score": 1.0,
-            "weight": 1.0,
-            "comment": None,
-            "at": "2026-01-31T08:01:00.000Z",
-        }
-    ],
-}
+from router.api.ledger_examples import ROW_EXAMPLE, STORY_EXAMPLE, TALLY_EXAMPLE
 
 
 class Costs(BaseModel):
@@ -140,8 +47,8 @@ class CostReportBody(BaseModel):
                 "since": "2026-01-24T08:00:00.000Z",
                 "until": "2026-01-31T08:00:00.000Z",
                 "by": "model",
-                "rows": [{"key": "large", **_TALLY_EXAMPLE}],
-                "total": _TALLY_EXAMPLE,
+                "rows": [{"key": "large", **TALLY_EXAMPLE}],
+                "total": TALLY_EXAMPLE,
             }
         }
     )
@@ -190,7 +97,7 @@ class RequestPageBody(BaseModel):
     """Requests, newest first; `next` is the cursor of the page after, null on the last."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"total": 1, "total_capped": False, "rows": [_ROW_EXAMPLE], "next": None}}
+        json_schema_extra={"example": {"total": 1, "total_capped": False, "rows": [ROW_EXAMPLE], "next": None}}
     )
 
     total: int | None = Field(description="All that match; null on pages behind the first.")
@@ -203,7 +110,7 @@ class TailBody(BaseModel):
     """Requests by the time of their end, the latest first."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"rows": [_ROW_EXAMPLE], "next": "2026-01-31T08:00:01.000Z", "left_out": False}}
+        json_schema_extra={"example": {"rows": [ROW_EXAMPLE], "next": "2026-01-31T08:00:01.000Z", "left_out": False}}
     )
 
     rows: list[RequestRow]
@@ -229,7 +136,7 @@ class KeptLabelBody(BaseModel):
 class RequestStoryBody(InnerRow):
     """Everything the ledger has of one request."""
 
-    model_config = ConfigDict(json_schema_extra={"example": _STORY_EXAMPLE})
+    model_config = ConfigDict(json_schema_extra={"example": STORY_EXAMPLE})
 
     parent_id: str | None
     caller_request_id: str | None
@@ -308,17 +215,17 @@ class SummaryBody(Costs):
             "example": {
                 "since": "2026-01-24T08:00:00.000Z",
                 "until": "2026-01-31T08:00:00.000Z",
-                **_TALLY_EXAMPLE,
+                **TALLY_EXAMPLE,
                 "asked_usd": 1.8,
                 "cache_share": 0.08,
                 "latency_ms": {"p50": 640.2, "p95": 4210.0, "p99": 6120.0},
                 "overhead_ms": {"p50": 0.6, "p95": 1.4, "p99": 2.2},
-                "cache": [{"verdict": "hit", **_TALLY_EXAMPLE}],
+                "cache": [{"verdict": "hit", **TALLY_EXAMPLE}],
                 "inner": [
                     {"purpose": "audit", "calls": 7, "failed": 0, "spend_usd": 0.04, "unpriced": 0, "estimated": 0}
                 ],
                 "prices": [{"source": "policy", "calls": 1104, "spend_usd": 1.84}],
-                "spend": [{"at": "2026-01-30", "model": "large", **_TALLY_EXAMPLE}],
+                "spend": [{"at": "2026-01-30", "model": "large", **TALLY_EXAMPLE}],
             }
         }
     )
