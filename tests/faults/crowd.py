@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 from collections import Counter
 
-from tests.faults.wire import ask
+from tests.faults.wire import ask, open_many_files
 
 CONNECTING_AT_ONCE = 200
 
@@ -40,8 +39,7 @@ async def caller(port: int, number: int, told: asyncio.Event, told_again: asynci
 async def main() -> None:
     """All callers of this process."""
     port, count = map(int, sys.argv[1:])
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    open_many_files()
     told, told_again, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
     callers = []
     for number in range(count):

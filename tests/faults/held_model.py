@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 from collections.abc import Coroutine
 from typing import Any
+
+from tests.faults.wire import open_many_files
 
 PIECES, GAP_SECONDS = 8, 0.25
 
@@ -90,8 +91,7 @@ class HeldModel:
 
 async def main() -> None:
     """Serves until stdin ends."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    open_many_files()
     model, loop = HeldModel(), asyncio.get_running_loop()
     server = await asyncio.start_server(model.connected, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import resource
 from dataclasses import dataclass
 
 from tests.running import chat_body
@@ -41,3 +43,10 @@ async def ask(port: int, text: str, *, stream: bool = False) -> Heard:
     if headers.get("transfer-encoding") == "chunked" and not rest.endswith("0\r\n\r\n"):
         raise ConnectionResetError("half an answer")
     return Heard(int(lines[0].split(" ")[1]), headers["x-request-id"], rest)
+
+
+def open_many_files() -> None:
+    """Lets this process have as many connections as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # macOS says "unlimited" and does not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
