@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpx
 import jsonschema
 import openai
 import orjson
@@ -74,6 +75,12 @@ async def test_it_bills_what_it_said_at_its_price(relay: House) -> None:
     assert (entry.input_tokens, entry.output_tokens) == (1000, 100)
     assert entry.cost_usd == pytest.approx((600 * 1.0 + 400 * 0.5 + 100 * 10.0) / 1e6)
     assert not entry.left.is_set() and entry.status == 200
+
+
+async def test_it_lists_further_models_as_openai_and_as_ollama() -> None:
+    async with StandIn("small", str, also=("large",)).serve() as url, httpx.AsyncClient(base_url=url) as client:
+        assert [model["id"] for model in (await client.get("/v1/models")).json()["data"]] == ["small", "large"]
+        assert [model["name"] for model in (await client.get("/api/tags")).json()["models"]] == ["small", "large"]
 
 
 async def test_garbage_is_answered_with_400_and_strange_paths_with_404(relay: House) -> None:

@@ -22,7 +22,8 @@ class StandIn:
     """One simulated model behind a real socket.
 
     answer: what it says to a question (the last user turn), as a Reply or as plain text. price: what it bills by.
-    api_key: the only key it accepts, as `Authorization: Bearer` or `x-api-key`; None accepts all.
+    api_key: the only key it accepts, as `Authorization: Bearer` or `x-api-key`; None accepts all. also: further ids
+    that it lists, as OpenAI (`/v1/models`) and as Ollama (`/api/tags`); it answers to any id.
 
     `script` is worked off first: each Fault or Reply in it is for one request. Times are real ones.
     """
@@ -34,8 +35,10 @@ class StandIn:
         *,
         price: Price | None = None,
         api_key: str | None = None,
+        also: tuple[str, ...] = (),
     ):
         self.name = name
+        self._listed = (name, *also)
         self.journal: deque[Received] = deque(maxlen=_JOURNAL_ENTRIES)
         self.script: deque[Fault | Reply] = deque()
         self.price = price
@@ -112,8 +115,12 @@ class StandIn:
 
     async def _respond(self, connection: Connection, request: Request, entry: Received) -> bool:
         if request.path == "/v1/models":
-            listed = {"id": self.name, "object": "model", "created": CREATED, "owned_by": "standin"}
-            return await self._send(connection, entry, 200, {"object": "list", "data": [listed]})
+            listed = [
+                {"id": name, "object": "model", "created": CREATED, "owned_by": "standin"} for name in self._listed
+            ]
+            return await self._send(connection, entry, 200, {"object": "list", "data": listed})
+        if request.path == "/api/tags":
+            return await self._send(connection, entry, 200, {"models": [{"name": name} for name in self._listed]})
         dialect = DIALECTS.get(request.path)
         if dialect is None or request.method != "POST":
             return await self._send(connection, entry, 404, {"error": {"message": "There is nothing here."}})
