@@ -1,7 +1,8 @@
 """Asks every answer with every client, directly and through Signalbox, and shows where the two differ.
 
 `python -m tests.clients.run [CLIENT ...]`: 0 when nothing differs, 1 when something does, 2 when it cannot be run.
-Bytes are recorded before the clients and behind the gateway; what is compared is in `compare`.
+Bytes are recorded before the clients and behind the gateway; what is compared is in `compare`. Afterwards the code of
+each client's page in docs/clients is run as it stands (`pages`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tests.clients.asking import CLIENTS, ClientFailed
 from tests.clients.check import check
 from tests.clients.compare import Findings, House, compare
 from tests.clients.environments import EnvironmentFailed, make
+from tests.clients.pages import PAGES, run_pages
 from tests.clients.replay import Replay
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.wire import Wire
@@ -66,7 +68,11 @@ def main() -> int:
         parser.error(f"no such client: {', '.join(unknown)}")
     try:
         asyncio.run(check())
-        return 1 if show(asyncio.run(run(names))) else 0
+        differences = show(asyncio.run(run(names)))
+        paged = [name for name in names if name in PAGES]
+        faults = run_pages([make(name) for name in paged])
+        print(*faults, f"pages {len(paged) - len(faults)}/{len(paged)}", sep="\n")
+        return 1 if differences or faults else 0
     except (ClientFailed, EnvironmentFailed, gateway.GatewayFailed) as error:
         print(error, file=sys.stderr)
         return 2
