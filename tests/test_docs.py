@@ -6,15 +6,19 @@ Whether the pages hang together, and do what they say when they are followed, is
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from router import cli, errors
+from router.pipeline import _HEADERS_UPSTREAM as HEADERS_UP
 from router.policy.load import load_policy, parse_policy
 from router.policy.shipped import shipped_policy
 from router.settings import Settings
+from router.upstream.openai_relay import _HEADERS_BACK as HEADERS_BACK
 
 ROOT = Path(__file__).parent.parent
 DOCS = "\n".join(path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
@@ -27,7 +31,7 @@ def all_errors(base: type[errors.RequestError] = errors.RequestError) -> list[ty
 def test_every_error_code_is_explained() -> None:
     page = (ROOT / "docs" / "errors.md").read_text("utf-8")
     for error in all_errors():
-        row = re.search(rf"^\| {error.status} \| `{error.default_code}` \|", page, re.MULTILINE)
+        row = re.search(rf"^\| {error.status} \| `{error.default_code}` \| {error.fault} \|", page, re.MULTILINE)
         assert row or error.__subclasses__(), f"{error.__name__}: {error.status} {error.default_code}"
 
 
@@ -55,6 +59,35 @@ def test_every_command_is_documented() -> None:
     commands = set(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
     assert len(commands) > 10
     assert not [name for name in commands if f"signalbox {name}" not in DOCS]
+
+
+def commands_of(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its whole name."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name, command
+    else:
+        for word, deeper in inner.items():
+            yield from commands_of(deeper, f"{name} {word}".strip())
+
+
+def test_every_option_is_on_the_page_of_commands() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    options = {
+        (name, option)
+        for name, command in commands_of(typer.main.get_command(cli.app))
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option not in ("--json", "--help")
+    }
+    assert len(options) > 20
+    assert sorted((name, option) for name, option in options if f"`{option}" not in page) == []
+
+
+def test_headers_that_pass_between_caller_and_upstream_are_documented() -> None:
+    page = (ROOT / "docs" / "http.md").read_text("utf-8")
+    for name in (*HEADERS_UP, *HEADERS_BACK):
+        assert f"`{name}`" in page
 
 
 def test_the_readmes_policy_means_what_the_shipped_default_means() -> None:
