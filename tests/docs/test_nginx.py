@@ -20,6 +20,7 @@ import pytest
 from router.upstream.standin import Reply, StandIn
 from tests.docs.reading import all_blocks
 from tests.running import POLICY, Running, chat_body, running
+from tests.security.process import serving
 from tests.servers import free_port
 
 NAME = "llm.example.com"
@@ -174,6 +175,14 @@ async def test_with_an_admin_key_it_is_asked_for_and_the_session_is_for_https_al
         entered = await client.post("/login", data={"key": "the-admin", "next": "/dashboard"})
         assert entered.status_code == 303
         assert "Secure" in entered.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("127.0.0.1", 403), ("10.1.1.1", 200)])
+def test_an_address_is_believed_only_of_a_proxy_that_is_trusted(trusted: str, status: int, tmp_path: Path) -> None:
+    policy = POLICY.format(small="http://127.0.0.1:9", large="http://127.0.0.1:9")
+    with serving(tmp_path, policy, FORWARDED_ALLOW_IPS=trusted) as gateway:
+        answer = httpx.get(f"{gateway.url}/api/costs", headers={"x-forwarded-for": "10.0.0.9"}, trust_env=False)
+    assert answer.status_code == status
 
 
 def test_nginx_waits_longer_than_any_answer_takes_by_default() -> None:
