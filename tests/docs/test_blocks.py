@@ -9,21 +9,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import openai
 import pytest
 
 from router.policy.load import parse_policy
-from router.upstream.standin import StandIn
+from router.upstream.standin import Fault, StandIn
 from tests.clients.asking import CLIENTS
 from tests.clients.pages import PAGES, Ledger, PageFailed, models
 from tests.docs.reading import DOCS, ROOT, Block, all_blocks, blocks_of
 from tests.docs.running_pages import BlockFailed, Reader
+from tests.gateway.conftest import make_house
 from tests.running import POLICY
 from tests.security.process import Process, serving, standing
 
 QUICKSTART = "docs/quickstart.md"
 POLICIES = "docs/policies.md"
-FOLLOWED = {QUICKSTART, POLICIES, *(f"docs/clients/{name}.md" for name in ("openai-python", "langchain", "litellm"))}
-"""Pages whose blocks are all run here, but for those below."""
+DEPLOYMENT = "docs/deployment.md"
+FOLLOWED = {
+    QUICKSTART,
+    POLICIES,
+    DEPLOYMENT,
+    *(f"docs/clients/{name}.md" for name in ("openai-python", "langchain", "litellm")),
+}
+"""Pages whose blocks are all run here (those on backups in test_backups.py), but for those below."""
 
 BY_MAKE_CLIENTS = {f"docs/clients/{page}" for page in PAGES.values()} - FOLLOWED
 """Pages whose blocks `make clients` runs, in environments that this one does not have."""
@@ -133,6 +141,16 @@ def test_every_client_has_a_page_that_says_where_it_is_and_names_a_route() -> No
             assert f"({page.name})" in index
             assert "**A route**" in text, page.name
             assert "**Limits:**" in text, page.name
+
+
+async def test_a_client_does_not_multiply_the_gateways_attempts(tmp_path: Path) -> None:
+    async with make_house(tmp_path) as house:
+        for model in (house.small, house.large):
+            model.script.append(Fault("status", 500))
+        async with openai.AsyncOpenAI(base_url=f"{house.gateway.url}/v1", api_key="any", max_retries=3) as client:
+            with pytest.raises(openai.InternalServerError):
+                await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
+        assert [len(model.journal) for model in (house.small, house.large)] == [1, 1]
 
 
 def test_every_policy_in_the_docs_loads() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,19 @@ def test_the_unit_starts_a_command_that_is_there_and_outlasts_the_grace() -> Non
     assert float(service["TimeoutStopSec"]) >= Settings.model_fields["grace_seconds"].default + 10
     for name in re.findall(r"^Environment=(\w+)=", text, re.MULTILINE):
         assert name.removeprefix("SIGNALBOX_").lower() in Settings.model_fields
+
+
+def test_systemd_knows_every_word_of_the_unit(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd is not installed")
+    [text] = [block.text for block in all_blocks("ini") if "[Service]" in block.text]
+    command = Path(sys.executable).with_name("signalbox")
+    text = text.replace("/opt/signalbox/bin/signalbox", str(command)).replace("User=signalbox", "User=root")
+    unit = tmp_path / "signalbox.service"
+    unit.write_text(text, "utf-8")
+    ended = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "signalbox.service" in ended.stderr) == (0, False), ended.stderr
 
 
 async def test_what_kubernetes_is_told_is_so(tmp_path: Path) -> None:
