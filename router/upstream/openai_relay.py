@@ -19,6 +19,7 @@ from router.upstream.http1.connection import Connection
 from router.upstream.http1.failures import HttpFailure, TooLarge
 from router.upstream.http1.pool import Pool
 from router.upstream.http1.response import Response
+from router.upstream.leniency import read_json
 from router.upstream.refusals import PASSED_ON, error_in_answer, patience, ran_out, refusal
 from router.upstream.relayed import MAX_ANSWER_BYTES, Clock, RelayedStream, broken_by
 from router.upstream.sse import StreamTap
@@ -117,7 +118,7 @@ async def _whole(model: ModelSpec, response: Response, clock: Clock) -> WholeAns
     body = response.take() if response.complete else await _all_of(response, clock, await response.read())
     clock.stop()
     if status == 200:
-        return WholeAnswer(200, _headers_back(response, JSON), body, completion=_completion(model, body))
+        return WholeAnswer(200, _headers_back(response, JSON), body, completion=_relayable(model, body))
     if model.api_key and (key := model.api_key.strip().encode()) in body:  # "incorrect API key provided: ..."
         body = body.replace(key, b"***")
     return WholeAnswer(status, _headers_back(response, JSON), body)
@@ -181,7 +182,9 @@ async def _plain_after_all(model: ModelSpec, response: Response, clock: Clock, r
     """A stream was asked for and JSON came: an error, or a completion that is made into the stream it stands for."""
     body = read + await response.rest(MAX_ANSWER_BYTES - len(read))
     clock.stop()
-    return WholeAnswer(200, {"content-type": EVENT_STREAM}, as_stream(_completion(model, body)), streamed=True)
+    if (completion := _relayable(model, body)) is None:
+        raise UpstreamBroken(f"The answer of model `{model.name}` is no strict JSON, and cannot be made into a stream.")
+    return WholeAnswer(200, {"content-type": EVENT_STREAM}, as_stream(completion), streamed=True)
 
 
 async def _all_of(response: Response, clock: Clock, first: bytes) -> bytes:
@@ -190,12 +193,21 @@ async def _all_of(response: Response, clock: Clock, first: bytes) -> bytes:
     return first + await response.rest(MAX_ANSWER_BYTES - len(first))
 
 
-def _completion(model: ModelSpec, body: bytes) -> dict[str, Any]:
-    """The parsed body of a 200. Raises UpstreamError where it is no completion."""
+def _relayable(model: ModelSpec, body: bytes) -> dict[str, Any] | None:
+    """The parsed body of a 200; None where it is a completion, but no strict JSON. Raises UpstreamError for others."""
     try:
-        answer = orjson.loads(body)
+        return _completion(model, orjson.loads(body))
     except orjson.JSONDecodeError:
+        pass
+    try:
+        _completion(model, read_json(body))
+    except ValueError:
         raise UpstreamBroken(f"The answer of model `{model.name}` is not JSON.") from None
+    return None
+
+
+def _completion(model: ModelSpec, answer: Any) -> dict[str, Any]:
+    """This very answer of a 200. Raises UpstreamError where it is no completion."""
     if isinstance(answer, dict) and (error := answer.get("error")):
         raise error_in_answer(model, error if isinstance(error, dict) else {})
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):

@@ -8,15 +8,17 @@ stream. Plain answers are read by `read_plain`, which sees the same things.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from router.domain import Usage
 from router.errors import UpstreamBroken
+from router.upstream.leniency import read_json
 from router.upstream.usage import read_usage
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -39,7 +41,8 @@ _BYTES_PER_TOKEN = 4
 
 
 class PlainSeen(Struct, frozen=True):
-    """What a plain completion body said. completion: the parsed body; None where it is no completion, or an error.
+    """What a plain completion body said. completion: the parsed body; None where it is no completion, an error, or
+    no strict JSON, which is not to be encoded anew.
 
     output_tokens_estimate: from the length of what was said, where nothing was counted.
     """
@@ -55,8 +58,16 @@ def read_plain(body: bytes) -> PlainSeen:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return PlainSeen()
+        return _read_leniently(body)
     return see_plain(answer) if isinstance(answer, dict) else PlainSeen()
+
+
+def _read_leniently(body: bytes) -> PlainSeen:
+    try:
+        answer = read_json(body)
+    except ValueError:
+        return PlainSeen()
+    return structs.replace(see_plain(answer), completion=None) if isinstance(answer, dict) else PlainSeen()
 
 
 def see_plain(answer: dict[str, Any]) -> PlainSeen:
@@ -69,8 +80,15 @@ def see_plain(answer: dict[str, Any]) -> PlainSeen:
     finish_reason = _text(spoken[0].get("finish_reason")) if spoken else None
     said = 0
     if usage is None:
-        said = sum(len(orjson.dumps(choice["message"])) for choice in spoken if isinstance(choice.get("message"), dict))
+        said = sum(_length(choice["message"]) for choice in spoken if isinstance(choice.get("message"), dict))
     return PlainSeen(answer, usage, finish_reason, said // _BYTES_PER_TOKEN)
+
+
+def _length(message: dict[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(message))
+    except orjson.JSONEncodeError:  # lone surrogates, numbers too large
+        return len(json.dumps(message))
 
 
 def error_event(error_body: dict[str, Any]) -> bytes:
@@ -96,7 +114,8 @@ class StreamTap:
         self.choices = 0
         self.error: dict[str, Any] | None = None
         """The `error` object of an event, as the upstream wrote it."""
-        self._counted: Any = None
+        self.usage: Usage | None = None
+        """What the upstream counted last, if it did; a later usage of zeros counts nothing."""
         self._strips = strip_usage
         self._held = bytearray()
         self._limit = collect_limit
@@ -105,11 +124,6 @@ class StreamTap:
         self._seen_events = 0
         self._envelope = 0
         """Bytes of a content event that are not content, from the first one."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the upstream counted, if it did."""
-        return read_usage(self._counted)
 
     @property
     def output_tokens_estimate(self) -> int:
@@ -209,8 +223,8 @@ class StreamTap:
             self.saw_done = True
             return event
         try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            chunk = read_json(data)
+        except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
             self.malformed = True
@@ -223,7 +237,8 @@ class StreamTap:
     def _observe(self, chunk: dict[str, Any], event: bytes) -> None:
         self.error = self.error or _error_of(chunk)
         self.model = self.model or _text(chunk.get("model"))
-        self._counted = chunk.get("usage") or self._counted
+        if counted := chunk.get("usage"):
+            self.usage = read_usage(counted) or self.usage
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
@@ -237,7 +252,7 @@ class StreamTap:
             self.has_tool_calls = self.has_tool_calls or bool(delta.get("tool_calls") or delta.get("function_call"))
             if not self.saw_content and any(value for name, value in delta.items() if name != "role"):
                 self.saw_content = True
-                said = sum(len(value.encode()) for value in delta.values() if isinstance(value, str))
+                said = sum(len(value.encode("utf-8", "replace")) for value in delta.values() if isinstance(value, str))
                 self._envelope = len(event) - said
 
 
@@ -317,4 +332,11 @@ def _error_of(answer: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """For the ledger, whose databases take neither lone surrogates nor NUL."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() and value.isprintable() else _clean(value)
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")

@@ -226,6 +226,20 @@ async def test_a_200_without_a_completion_in_it_is_broken(body: bytes) -> None:
         await answered(ok(b"content-type: application/json\r\n", body), stream=False)
 
 
+@pytest.mark.parametrize("words", [rb'"cut \ud83d"', b'"a","logprob":NaN'])
+async def test_a_plain_answer_that_clients_can_read_is_relayed_though_it_is_no_strict_json(words: bytes) -> None:
+    body = b'\xef\xbb\xbf{"choices":[{"index":0,"message":{"role":"assistant","content":%s}}]}' % words
+    assert await answered(ok(b"", body), stream=False) == body
+    with pytest.raises(UpstreamBroken):
+        await answered(ok(b"", body))
+
+
+async def test_a_stream_may_begin_with_half_of_an_emoji() -> None:
+    halves = [b'data: {"choices":[{"index":0,"delta":{"content":"\\u%s"}}]}\n\n' % half for half in (b"d83d", b"de00")]
+    sent = b"".join([*halves, STOP, DONE])
+    assert await answered(ok(SSE, sent)) == sent
+
+
 async def test_a_null_error_is_none() -> None:
     body = b'{"choices":[],"error":null}'
     assert await answered(ok(b"", body), stream=False) == body

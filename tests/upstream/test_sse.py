@@ -247,6 +247,43 @@ def test_a_plain_body_is_read() -> None:
     assert read_plain(b'{"error":{"message":"no"}}').completion is None
 
 
+LENIENT = {
+    "half of an emoji": rb'"content":"cut \ud83d"',
+    "a log probability of nothing": b'"content":"a","logprob":-Infinity',
+    "a number too large": b'"content":"a","f":1E400',
+    "a number too long": b'"content":"a","f":%s' % (b"9" * 60),
+}
+"""Members of a message that `json.loads` takes and a strict parser does not, or not exactly."""
+
+
+@pytest.mark.parametrize("members", LENIENT.values(), ids=LENIENT.keys())
+def test_json_that_clients_read_is_counted_but_never_encoded_anew(members: bytes) -> None:
+    counted = b',"usage":' + orjson.dumps(USAGE)
+    plain = b'{"choices":[{"index":0,"message":{"role":"assistant",%s},"finish_reason":"length"}]%s}'
+    found = read_plain(plain % (members, counted))
+    assert found.usage is not None and found.usage.output == 4 and found.finish_reason == "length"
+    assert read_plain(plain % (members, b"")).output_tokens_estimate > 0
+    stream = b'data: {"choices":[{"index":0,"delta":{%s},"finish_reason":"length"}]%s}\n\n' % (members, counted)
+    out, tap = run([stream], strip=False)
+    assert out == stream and not tap.malformed and tap.saw_content
+    assert tap.usage is not None and tap.usage.output == 4
+
+
+def test_an_answer_that_is_no_strict_json_is_not_handed_out_for_storing() -> None:
+    assert read_plain(rb'{"choices":[{"message":{"content":"\ud83d"}}]}').completion is None
+
+
+def test_what_goes_into_the_ledger_can_be_written_there() -> None:
+    _, tap = run([rb'data: {"model":"\ud83d","choices":[{"finish_reason":"a\u0000b"}]}' + b"\n\n"], strip=False)
+    assert (tap.model, tap.finish_reason) == ("?", "a?b")
+
+
+def test_a_last_usage_of_zeros_does_not_undo_the_one_before() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    _, tap = run([event(content("a", usage=USAGE)), event(content("", usage=zeros))], strip=False)
+    assert tap.usage is not None and (tap.usage.input, tap.usage.output) == (9, 4)
+
+
 @given(st.lists(words.filter(bool), min_size=1, max_size=3))
 def test_a_plain_completion_and_its_stream_say_the_same(texts: list[str]) -> None:
     choices = [
