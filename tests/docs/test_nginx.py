@@ -177,6 +177,17 @@ async def test_with_an_admin_key_it_is_asked_for_and_the_session_is_for_https_al
         assert "Secure" in entered.headers["set-cookie"]
 
 
+async def test_a_replica_that_is_gone_costs_no_request(nginx: str, certificate: Path, tmp_path: Path) -> None:
+    line = next(line for line in documented().splitlines() if "server 127.0.0.1:8080;" in line)
+    gone = f"    server 127.0.0.1:{free_port()} max_fails=0;"
+    configuration = documented().replace(line, f"{line}\n{gone}")
+    async with scene(nginx, certificate, tmp_path, configuration) as (client, gateway, _):
+        answers = [await client.post("/v1/chat/completions", json=chat_body(f"hi {number}")) for number in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 6
+        assert "Connection refused" in (tmp_path / "nginx" / "error.log").read_text()
+        assert len(await gateway.rows(6)) == 6
+
+
 @pytest.mark.parametrize(("trusted", "status"), [("127.0.0.1", 403), ("10.1.1.1", 200)])
 def test_an_address_is_believed_only_of_a_proxy_that_is_trusted(trusted: str, status: int, tmp_path: Path) -> None:
     policy = POLICY.format(small="http://127.0.0.1:9", large="http://127.0.0.1:9")
