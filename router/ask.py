@@ -98,9 +98,13 @@ def _texts_that_leave(values: Mapping[str, Any]) -> list[str]:
                 if "\\u" in item:
                     texts.append(_unescaped(item))
         elif isinstance(item, dict):
-            todo += item.values()
-            if not _WELL_KNOWN_MEMBERS.issuperset(item):
-                todo += [name for name in item if name not in _WELL_KNOWN_MEMBERS]
+            if _WELL_KNOWN_MEMBERS.issuperset(item):
+                todo += item.values()
+                continue
+            for name, value in item.items():  # next to each other: a telling word tells of what stands near
+                todo.append(value)
+                if name not in _WELL_KNOWN_MEMBERS:
+                    todo.append(name)
         elif isinstance(item, list):
             todo += item
     return texts

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from router.ask import DEFAULT_OUTPUT_TOKENS, estimate_tokens, read_ask
+from router.privacy import PrivacyScanner
 
 
 class Listener:
@@ -113,6 +114,12 @@ def test_words_behind_data_are_words_and_an_image_is_not() -> None:
         "data:image/png;base64,AAAA jo@example.com",
     ]
     assert image not in listener.heard
+
+
+def test_the_name_of_a_member_is_scanned_beside_its_value() -> None:
+    metadata = {"ssn": "219-09-9998", "note": "n" * 200, "city": "c" * 200}
+    body = {"messages": [{"role": "user", "content": "hi"}], "metadata": metadata}
+    assert read_ask(body, PrivacyScanner(("us",))).private == ("national_id",)
 
 
 def test_odd_parts_are_neither_text_nor_images() -> None:
