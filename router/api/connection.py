@@ -16,7 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from router.api.chat import ChatEndpoint
-from router.api.errors import error_answer
+from router.api.errors import Headers, error_answer
 from router.api.exchange import Exchange, goes_directly
 from router.entry import new_request_id
 from router.errors import BadRequest, HeadTooLarge, RequestError, RequestTooSlow
@@ -45,6 +45,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._deadline_of_body = False
         self._refusal: RequestError | None = None
         self._incoming: Exchange | None = None
+        self._answering: Any = None
+        """The exchange or cycle that is being answered; `cycle` is the newest, which may have to wait for its turn."""
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,9 +55,18 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        answering = self._answering
+        if answering is not None and answering is not self.cycle and not answering.response_complete:
+            answering.disconnected = True  # uvicorn tells the newest alone
+            answering.message_event.set()
         super().connection_lost(exc)
+        # These refer back to this object, and to bodies: nobody has to wait for the garbage collector.
+        self._answering = self._incoming = self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._unset_keepalive_if_required()
         self._piece_bytes = len(data)
         try:
@@ -128,13 +140,18 @@ class BoundedConnection(HttpToolsProtocol):
             or not goes_directly(self.url, parser.get_method(), parser.get_http_version(), self.headers)
             or (admitted := chat.admit(self.headers)) is None
         ):
-            return super().on_headers_complete()
+            super().on_headers_complete()
+            if before is None or before.response_complete:
+                self._answering = self.cycle
+            return
         date = self.server_state.default_headers
         answer = partial(chat.exchange, *admitted)
         self._incoming = Exchange(self, answer, self.scope, date, parser.should_keep_alive())
-        self.cycle = self._incoming  # type: ignore[assignment]
+        self.cycle = self._answering = self._incoming  # type: ignore[assignment]
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._answering = self.pipeline[-1][0]
         super().on_response_complete()
         if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
             self._set_deadline(of_body=True, seconds=self.linger_seconds)
@@ -153,17 +170,21 @@ class BoundedConnection(HttpToolsProtocol):
     def _refuse(self, error: RequestError) -> None:
         """Answers with the error and closes, but never in the place or in the middle of another answer."""
         self._clear_deadline()
+        self._refused = True
         cycle = self.cycle
+        if self.pipeline and cycle.scope is self.scope:  # its turn to be answered comes after others'
+            cycle.keep_alive = False
+            self.pipeline[0] = (cycle, partial(_refuse_in_turn, error))
+            return self.flow.pause_reading()
         if cycle is not None and cycle.scope is self.scope:  # its head was well, its body is not
-            may_answer = not cycle.response_started and not self.pipeline
+            may_answer = not cycle.response_started
         elif cycle is not None and not cycle.response_complete:  # an earlier request is still being answered
             cycle.keep_alive = False
             return self.flow.pause_reading()
         else:
             may_answer = True
         if may_answer:
-            headers, body = error_answer(error)
-            headers += [(b"x-request-id", new_request_id().encode()), (b"connection", b"close")]
+            headers, body = _answer_to(error)
             status_line = b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())
             lines = [status_line, *(name + b": " + value for name, value in headers)]
             self.transport.write(b"\r\n".join([*lines, b"", body]))
@@ -185,10 +206,24 @@ class BoundedConnection(HttpToolsProtocol):
         self._deadline = None
         if self.transport.is_closing():
             return
-        if self._in_head or self._in_body:
+        if self.pipeline:  # it is we who do not read
+            self._set_deadline(of_body=self._in_body)
+        elif self._in_head or self._in_body:
             self._refuse(RequestTooSlow("The request took too long to come in."))
         else:
             self.transport.close()
+
+
+def _answer_to(error: RequestError) -> tuple[Headers, bytes]:
+    headers, body = error_answer(error)
+    return [*headers, (b"x-request-id", new_request_id().encode()), (b"connection", b"close")], body
+
+
+async def _refuse_in_turn(error: RequestError, scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI application for a request that was found wanting while it waited for its turn."""
+    headers, body = _answer_to(error)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _too_large() -> HeadTooLarge:

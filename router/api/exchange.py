@@ -75,7 +75,6 @@ class Exchange:
         self.response_started = False
         self.response_complete = False
         self.disconnected = False
-        self.message_event = self
 
     # --- the request coming in
 
@@ -97,8 +96,15 @@ class Exchange:
         except Exception:
             log.exception("request %s broke the gateway", self.request_id)
         finally:
+            self._journey = None
+            self._pieces.clear()
             if not self.response_complete:
                 self._transport.close()
+
+    @property
+    def message_event(self) -> Exchange:
+        """What uvicorn's connection calls `set` of."""
+        return self
 
     def set(self) -> None:
         """How uvicorn's connection tells that it was lost, or that the server wants to end."""
@@ -135,11 +141,11 @@ class Exchange:
         self._head = b"".join(lines)
 
     async def write(self, chunk: bytes) -> None:
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
         if self.disconnected:
             return
-        flow = self._connection.flow
-        if flow.write_paused:
-            await flow.drain()
         if self._chunked and chunk:
             chunk = b"%b%x\r\n%b\r\n" % (self._head, len(chunk), chunk)
         elif self._head:
@@ -149,11 +155,11 @@ class Exchange:
 
     async def end(self, chunk: bytes = b"") -> None:
         self._journey = None
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
         if self.disconnected:
             return
-        flow = self._connection.flow
-        if flow.write_paused:
-            await flow.drain()
         if not self._chunked:
             chunk = self._head + chunk
         elif chunk:
