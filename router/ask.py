@@ -49,10 +49,11 @@ def read_ask(values: Mapping[str, Any], scanner: Scanner) -> Ask:
     json_schema = (values.get("response_format") or {}).get("type") == "json_schema"
     input_tokens = estimate_tokens(texts) + TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_IMAGE * images
     last = turns[-1] if turns else ""
+    budget = values.get("max_completion_tokens") or values.get("max_tokens")
     return Ask(
         text=AskText(last, tuple(turns[-1 - _EARLIER_TURNS : -1]), tools, json_schema, images, input_tokens),
         input_tokens=input_tokens,
-        output_tokens=values.get("max_completion_tokens") or values.get("max_tokens") or DEFAULT_OUTPUT_TOKENS,
+        output_tokens=budget or DEFAULT_OUTPUT_TOKENS,
         chars=chars,
         turns=len(turns),
         tools=tools,
@@ -60,6 +61,7 @@ def read_ask(values: Mapping[str, Any], scanner: Scanner) -> Ask:
         images=images,
         housekeeping=_HOUSEKEEPING.match(last) is not None,
         private=scanner.scan(texts),
+        output_assumed=not budget,
     )
 
 

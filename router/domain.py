@@ -114,6 +114,7 @@ class Ask(Struct, frozen=True):
 
     text: for the judge alone. input_tokens, chars: everything that would leave (system, all turns, tools,
     arguments). output_tokens: the budget asked for, or the default. private: kinds found (`email`, `card`, ...).
+    output_assumed: whether the caller asked for no budget, so that a model may well write less.
     """
 
     text: AskText
@@ -126,6 +127,7 @@ class Ask(Struct, frozen=True):
     images: int = 0
     housekeeping: bool = False
     private: tuple[str, ...] = ()
+    output_assumed: bool = False
 
 
 class RuleTrace(Struct, frozen=True):

@@ -37,10 +37,13 @@ def _reason(model: ModelSpec, ask: Ask, privacy: Privacy, needs: list[str], unhe
         for need in needs:
             if need not in model.supports:
                 return f"{need}: not supported"
-    if model.max_output is not None and ask.output_tokens > model.max_output:
-        return f"max_output: {ask.output_tokens} tokens asked for, {model.max_output} at most"
-    if model.context is not None and ask.input_tokens + ask.output_tokens > model.context:
-        return f"{CONTEXT}{ask.input_tokens} tokens in and {ask.output_tokens} out, room for {model.context}"
+    output = ask.output_tokens
+    if model.max_output is not None and output > model.max_output:
+        if not ask.output_assumed:
+            return f"max_output: {output} tokens asked for, {model.max_output} at most"
+        output = model.max_output
+    if model.context is not None and ask.input_tokens + output > model.context:
+        return f"{CONTEXT}{ask.input_tokens} tokens in and {output} out, room for {model.context}"
     if model.name in unhealthy:
         return f"{UNHEALTHY}{unhealthy[model.name]}"
     return None

@@ -50,7 +50,7 @@ Count = Annotated[int, BeforeValidator(_no_bool)]
 Dollars = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-Url = Annotated[str | None, BeforeValidator(_empty_is_none), Field(pattern=r"^https?://[^\s@]+$")]
+Url = Annotated[Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None, BeforeValidator(_empty_is_none)]
 Country = Annotated[str, StringConstraints(pattern="^[A-Za-z]{2}$", to_upper=True)]
 
 

@@ -69,7 +69,8 @@ def test_text_parts_are_joined_and_images_counted() -> None:
 def test_needs_are_read_off_the_request() -> None:
     ask = ask_of(user("x"), tools=[{}, {}], response_format={"type": "json_schema"}, max_completion_tokens=77)
     assert (ask.tools, ask.json_schema, ask.output_tokens) == (2, True, 77)
-    assert ask_of(user("x")).output_tokens == DEFAULT_OUTPUT_TOKENS
+    assert not ask.output_assumed
+    assert ask_of(user("x")).output_tokens == DEFAULT_OUTPUT_TOKENS and ask_of(user("x")).output_assumed
 
 
 @pytest.mark.parametrize("text", ["### Task:\nGenerate a title", "\n ### Task:\nSuggest tags"])

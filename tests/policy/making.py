@@ -52,6 +52,7 @@ def ask_of(
     images: int = 0,
     housekeeping: bool = False,
     private: tuple[str, ...] = (),
+    output_assumed: bool = False,
 ) -> Ask:
     """An ask of these needs."""
     return Ask(
@@ -65,6 +66,7 @@ def ask_of(
         images=images,
         housekeeping=housekeeping,
         private=private,
+        output_assumed=output_assumed,
     )
 
 

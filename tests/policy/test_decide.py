@@ -79,6 +79,8 @@ def test_a_rule_that_cannot_serve_is_passed_over_and_says_why() -> None:
         (ask_of(tools=1), "small", True),
         (ask_of(tools=1, json_schema=True, images=2), "odd", True),
         (ask_of(output_tokens=5000), "small", "max_output: 5000 tokens asked for, 4000 at most"),
+        (ask_of(output_tokens=5000, output_assumed=True), "small", True),
+        (ask_of(input_tokens=4000, output_tokens=5000, output_assumed=True), "small", True),
         (ask_of(input_tokens=7000), "small", True),
         (ask_of(input_tokens=7001), "small", "context: 7001 tokens in and 1000 out, room for 8000"),
         (ask_of(private=("email",)), "large", "privacy: the ask holds email and the model is not private"),

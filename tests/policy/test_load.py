@@ -62,6 +62,7 @@ MISTAKES = [
     ("tier: large", "tier: large, timeouts: {total: 1 hour}", "1 hour", "a duration like"),
     ("provider: litellm", "provider: lightllm", "lightllm", "'openai' or 'litellm'"),
     ("tier: large, provider: litellm", "tier: large", "{tier: large", "needs a `base_url`"),
+    ("tier: large, provider: litellm", 'tier: large, base_url: ""', "{tier: large", "needs a `base_url`"),
     (":-http://", ":-htp://", '"${SIGNALBOX_SMALL_URL', "should be an http:// or https:// URL"),
     (":-http://", ":-http://user:pass@", '"${SIGNALBOX_SMALL_URL', "without user and password"),
     ("ttl: 1h", "ttl: 1hour", "1hour", "a duration like"),
