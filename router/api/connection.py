@@ -36,6 +36,9 @@ class BoundedConnection(HttpToolsProtocol):
     linger_seconds = 5.0
     """What still comes of a body is read and thrown away so long after the answer, a 413 say; cut off at once, a client
     in the middle of sending would not see the answer."""
+    stalled_seconds = 300.0
+    """A caller who takes nothing of an answer for so long has left, whatever TCP says: until then a call upstream, and
+    a place at its model, are held for them."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -48,6 +51,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._answering: Any = None
         """The exchange or cycle that is being answered; `cycle` is the newest, which may have to wait for its turn."""
         self._refused = False
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,6 +59,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_stall()
         answering = self._answering
         if answering is not None and answering is not self.cycle and not answering.response_complete:
             answering.disconnected = True  # uvicorn tells the newest alone
@@ -86,6 +91,14 @@ class BoundedConnection(HttpToolsProtocol):
             self._clear_deadline()
         elif self._deadline is None:  # empty lines between requests
             self._set_deadline(of_body=False)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._look_again(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._clear_stall()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
@@ -201,6 +214,21 @@ class BoundedConnection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _look_again(self, unsent: int) -> None:
+        self._stall = self.loop.call_later(self.stalled_seconds, self._look, unsent)
+
+    def _look(self, unsent_before: int) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent < unsent_before:
+            self._look_again(unsent)
+        else:
+            self.transport.abort()
+
+    def _clear_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _run_out(self) -> None:
         self._deadline = None

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ def _head(lines: bytes) -> bytes:
 
 
 async def connected(gateway: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    return await asyncio.open_connection("127.0.0.1", port_of(gateway))
+
+
+def port_of(gateway: Running) -> int:
+    return int(gateway.url.rpartition(":")[2])
 
 
 @pytest.mark.parametrize("first", [request, in_chunks], ids=["direct", "asgi"])
@@ -103,6 +108,52 @@ async def test_who_leaves_while_the_last_bytes_wait_for_room_broke_nothing(
     [row] = await house.gateway.rows(1)
     assert row["outcome"] in ("ok", "client_closed")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+class Strict(BoundedConnection):
+    """Waits as little for a caller to go on reading as a test can bear."""
+
+    stalled_seconds = 1.0
+
+
+async def test_who_reads_nothing_of_an_answer_does_not_hold_its_model_for_ever(tmp_path: Path) -> None:
+    model = StandIn("m", lambda text: "fine")
+    model.script.append(Reply("x" * 60_000_000, pieces=600))
+    async with (
+        model.serve() as url,
+        running(tmp_path, POLICY.format(small=url, large=url), connection=Strict) as gateway,
+    ):
+        _reader, writer = await connected(gateway)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(request("hi", stream=True))
+        received = await model.received(1)
+        await asyncio.wait_for(received.left.wait(), 5)
+        [row] = await gateway.rows(1)
+        writer.transport.abort()
+    assert (row["outcome"], row["status"]) == ("client_closed", 200)
+
+
+async def test_who_reads_slowly_is_served_to_the_end(tmp_path: Path) -> None:
+    model = StandIn("m", lambda text: "fine")
+    model.script.append(Reply("x" * 12_000_000, pieces=120))
+    async with (
+        model.serve() as url,
+        running(tmp_path, POLICY.format(small=url, large=url), connection=Strict) as gateway,
+    ):
+        with socket.socket() as small:
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # else all of it is on its way at once
+            small.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", port_of(gateway)))
+            reader, writer = await asyncio.open_connection(sock=small)
+            writer.write(request("hi", more=b"Connection: close\r\n", stream=True))
+            tail = b""
+            while piece := await reader.read(100_000):
+                tail = tail[-100:] + piece
+                await asyncio.sleep(0.02)
+            writer.close()
+        [row] = await gateway.rows(1)
+    assert tail.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    assert row["outcome"] == "ok"
 
 
 async def test_a_closed_connection_leaves_nothing_for_the_garbage_collector(house: House) -> None:
