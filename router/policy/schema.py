@@ -47,7 +47,8 @@ Duration = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": DURATION}]}),
 ]
 Count = Annotated[int, BeforeValidator(_no_bool)]
-Dollars = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
+Dollars = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""Per million tokens; a dollar a token is surely a slip, and far more would not fit the ledger's sums."""
 Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Url = Annotated[Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None, BeforeValidator(_empty_is_none)]
