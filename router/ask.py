@@ -104,9 +104,9 @@ def _texts_that_leave(values: Mapping[str, Any]) -> list[str]:
                 todo += item.values()
                 continue
             for name, value in item.items():  # next to each other: a telling word tells of what stands near
-                todo.append(value)
                 if name not in _WELL_KNOWN_MEMBERS:
                     todo.append(name)
+                todo.append(value)
         elif isinstance(item, list):
             todo += item
     return texts
