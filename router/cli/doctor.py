@@ -75,6 +75,8 @@ def _keys(settings: Settings) -> Finding:
     keys = keys_from_setting(settings.api_keys.get_secret_value()) if settings.api_keys else ()
     if settings.keys_file:
         keys += read_keys_file(settings.keys_file)
+    if not keys and settings.keys_file:
+        return Finding("keys", "warning", f"no key is in {settings.keys_file} yet: nobody is let in")
     if not keys:
         return Finding("keys", "warning", "no API key is set: everybody who reaches the port is tenant `default`")
     tenants = {key.tenant for key in keys}

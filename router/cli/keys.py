@@ -51,7 +51,7 @@ def list_keys(as_json: bool = JSON_OPTION) -> None:
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], as_json: bool = JSON_OPTION) -> None:
     """Take a key out of use; running gateways notice within a second or two."""
     with errors_as_exit(ConfigError):
         path = _keys_file()
@@ -60,6 +60,8 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None
     if len(left) == len(keys):
         refuse(f"There is no key named {name!r} in {path}.", FOUND)
     write_keys_file(path, left)
+    if as_json:
+        print_json({"revoked": name, "left": len(left)})
 
 
 def _keys_file() -> Path:

@@ -53,6 +53,7 @@ def promote(
     sha256: Annotated[
         str, typer.Argument(help="The artefact's sha256, or enough of its beginning to be the only one.")
     ],
+    as_json: bool = JSON_OPTION,
 ) -> None:
     """Make an artefact of the registry the current judge."""
 
@@ -64,16 +65,16 @@ def promote(
         await registry.promote(matching[0], _who())
         return matching[0]
 
-    typer.echo(f"current: {_with_store(work)}")
+    _say_current(_with_store(work), as_json)
 
 
-def rollback() -> None:
+def rollback(as_json: bool = JSON_OPTION) -> None:
     """Go back to the judge that was current before the last promotion."""
 
     async def work(store: SqlStore) -> str | None:
         return await Registry(store).rollback(_who())
 
-    typer.echo(f"current: {_with_store(work) or 'the artefact that ships'}")
+    _say_current(_with_store(work), as_json)
 
 
 def history(as_json: bool = JSON_OPTION) -> None:
@@ -113,6 +114,13 @@ def _with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
     ):
         return asyncio.run(run())
     raise AssertionError("errors_as_exit never swallows")
+
+
+def _say_current(sha256: str | None, as_json: bool) -> None:
+    if as_json:
+        print_json({"current": sha256})
+    else:
+        typer.echo(f"current: {sha256 or 'the artefact that ships'}")
 
 
 def _who() -> str:
