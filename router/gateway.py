@@ -172,11 +172,15 @@ class Gateway:
         return None if story is None else told(story)
 
     async def _for_ever(self, watch: Callable[[], Awaitable[None]]) -> None:
+        told = ""
         while True:
             try:
                 await watch()
-            except (StoreError, OSError) as error:
-                log.warning("%s: %s", getattr(watch, "__qualname__", watch), error)
+                told = ""
+            except (StoreError, OSError) as error:  # told once, until it is another or was over in between
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("%s: %s", getattr(watch, "__qualname__", watch), error)
             except Exception:
                 log.exception("a background task failed; it goes on")
             await asyncio.sleep(POLL_SECONDS)

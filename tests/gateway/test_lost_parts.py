@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from classifiers.contract import AskText, Assessment, Classifier, ModelCard
+from router.errors import StoreAway
 from router.upstream.standin import StandIn
 from tests.gateway.conftest import House
 from tests.gateway.test_journey import HARD, PRIVATE
@@ -165,3 +167,18 @@ async def test_a_database_away_at_the_start_is_waited_for_while_chats_are_answer
         await becomes(gateway, "ok")
         [row] = await gateway.rows(1)
         assert row["outcome"] == "ok"
+
+
+async def test_what_stays_lost_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    looks = iter(["gone", "gone", "gone in another way"])
+
+    async def watch() -> None:
+        why = next(looks, None)
+        if why is None:
+            raise asyncio.CancelledError
+        raise StoreAway(why)
+
+    with caplog.at_level(logging.WARNING, "router.gateway"), pytest.raises(asyncio.CancelledError):
+        await house.gateway.gateway._for_ever(watch)
+    told = [record.getMessage().rpartition(": ")[2] for record in caplog.records if record.name == "router.gateway"]
+    assert [text for text in told if text.startswith("gone")] == ["gone", "gone in another way"]
