@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import PostgresServer, RedisServer, Server, ServerMissing
 
 S = TypeVar("S", bound=Server)
+
+# A shared machine may stand still for a second in the middle of any example; how long one takes is not what is tested.
+settings.register_profile("signalbox", deadline=None)
+settings.load_profile("signalbox")
 
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
