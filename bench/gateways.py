@@ -1,6 +1,7 @@
 """What a gateway adds to a request, measured beside its peers in one run. Everything stays on loopback.
 
     python bench/gateways.py [--harness DIR] [--peers DIR] [--rounds N] [--only a,b] [--out FILE]
+    python bench/gateways.py --show FILE
 
 With a harness (a folder with `bench.py`, `peers.sh`, `lg.c` and `mock_upstream.c`), its load generator and upstream are
 used, and its peers are installed into `--peers` on the first run (that needs gcc, npm and the network). Without one the
@@ -189,7 +190,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="names of gateways, with commas between")
     parser.add_argument("--out", type=Path, help="raw figures as JSON")
+    parser.add_argument("--show", type=Path, help="measure nothing: the table of raw figures that were kept")
     args = parser.parse_args()
+    if args.show:
+        print(table(json.loads(args.show.read_text())))
+        return
     args.peers = args.peers.absolute()
     measure = with_harness if (args.harness / "bench.py").exists() else without_harness
     with redis() as redis_url, folder() as home:
