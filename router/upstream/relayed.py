@@ -99,7 +99,7 @@ class RelayedStream:
             self._first = b""
         elif not (chunk := self._response.take()):
             chunk = await self._read()
-        self._done = chunk.endswith(_DONE)
+        self._done = chunk.endswith(_DONE) or (self._done and chunk.isspace())
         self._tail.append(chunk)
         self._tail_size += len(chunk)
         while self._tail_size - len(self._tail[0]) >= _TAIL_BYTES:

@@ -98,6 +98,32 @@ async def answered(*pieces: bytes, stream: bool = True) -> bytes:
             await answer.aclose()
 
 
+async def test_a_stream_whose_last_blank_line_comes_late_is_over_all_the_same() -> None:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (ok(SSE, ROLE + WORD + STOP), DONE[:-1], b"\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.1)
+        await over.wait()  # the response never ends
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+        model = ModelSpec("small", "small", "m", base_url=url, timeouts=Timeouts(2, 2, idle=60, total=60))
+        async with a_relay() as relay:
+            answer = await relay.open(call(model, stream=True))
+            assert await asyncio.wait_for(whole(answer), 10) == ROLE + WORD + STOP + DONE
+            await answer.aclose()
+    finally:
+        over.set()
+        listening.close()
+        await listening.wait_closed()
+
+
 async def test_bytes_out_are_the_bytes_given(relay: House) -> None:
     body = '{ "model" : "m", "messages":[{"role":"user","content":"žluť \\u00e9"}] , "seed": 123456789012345678901 }'
     answer = await relay.upstream.open(Call(relay.model, body.encode(), False, "req_1", {}))
