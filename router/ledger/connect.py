@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from router.errors import RowsRefused, StoreAway, StoreError
 
@@ -20,6 +23,8 @@ CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0
 SQLITE_BUSY_SECONDS = 5.0
 """How long a writer waits for another process's transaction on the same file."""
+WAL_SECONDS = 1.0
+"""How long a new file is asked again for its write-ahead log."""
 
 WRITES = "signalbox_writes"
 """Execution option of connections that will write: SQLite then takes its lock at BEGIN, and cannot fail half-way."""
@@ -103,7 +108,7 @@ def _sqlite(url: URL) -> AsyncEngine:
     def connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where we say so, below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
@@ -113,6 +118,19 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Of many who open a new file at once one switches it, and SQLite tells the others "locked" without any wait."""
+    until = time.monotonic() + WAL_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+        await_only(asyncio.sleep(0.01))
 
 
 def _postgres(url: URL) -> AsyncEngine:
