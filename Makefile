@@ -15,8 +15,8 @@ endif
 demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
 	$(BIN)/signalbox demo $(ARGS)
 
-test: $(VENV)/dev.stamp  ## all tests; ARGS are pytest's
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp  ## all tests, four files at a time since most of them wait; ARGS are pytest's
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: format-check lint types test  ## what CI runs
 

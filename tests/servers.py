@@ -202,7 +202,7 @@ class PostgresServer(Server):
         self._empty.append(url)
 
     def command(self) -> list[str]:
-        fast = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=32MB"]
+        fast = ["fsync=off", "full_page_writes=off", "shared_buffers=32MB"]
         apart = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"]
         options = [part for option in (*fast, *apart) for part in ("-c", option)]
         return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]

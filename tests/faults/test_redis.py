@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,10 +52,10 @@ def corrupt(server: RedisServer) -> None:
 def loading(server: RedisServer) -> None:
     """Starts it again with so much to read that it answers everything with LOADING for seconds."""
     with talk_to(server) as client:
-        client.mset({f"ballast {number}": "x" * 100 for number in range(2000)})
+        client.mset({f"ballast {number}": os.urandom(10_000) for number in range(2000)})
         client.save()
     server.kill()
-    server.options = ("--key-load-delay", "1500", "--loading-process-events-interval-bytes", "1024")
+    server.options = ("--key-load-delay", "1500")  # it looks at its clients after every 2 MiB read
     server.start()
     with talk_to(server) as client, pytest.raises(BusyLoadingError):
         client.ping()
