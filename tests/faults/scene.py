@@ -98,7 +98,9 @@ class Scene:
             heard = sum(model.calls for model in self.models) + self.unheard
             # A kept connection that closes as it is used: nobody can tell whether that call was read.
             closed = sum(row["error_code"] == "upstream_unreachable" for row in rows if row["model"]) - self.unheard
-            assert logged - self.unsure - max(closed, 0) <= heard <= logged, f"{heard} calls were heard, {logged} are logged"
+            assert logged - self.unsure - max(closed, 0) <= heard <= logged, (
+                f"{heard} calls were heard, {logged} are logged"
+            )
             served = [row for row in chats if row["model"] is not None and row["cache"] != "hit"]
             assert logged == len(served) + len(failed)
             assert {row["parent_id"] for row in failed} <= {row["request_id"] for row in chats}
