@@ -2,6 +2,7 @@
 
 ClassifierError
 ├── ArtefactError      reason: missing | damaged | foreign | newer
+├── EncoderError       reason: missing | foreign
 └── TrainingError      the data given cannot be learned from
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 ArtefactFault = Literal["missing", "damaged", "foreign", "newer"]
+EncoderFault = Literal["missing", "foreign"]
 
 
 class ClassifierError(Exception):
@@ -22,6 +24,14 @@ class ArtefactError(ClassifierError):
     def __init__(self, reason: ArtefactFault, message: str):
         super().__init__(f"{reason} artefact: {message}")
         self.reason: ArtefactFault = reason
+
+
+class EncoderError(ClassifierError):
+    """The encoder cannot be used: its libraries or weights are missing, or they are not those it was trained with."""
+
+    def __init__(self, reason: EncoderFault, message: str):
+        super().__init__(f"{reason} encoder: {message}")
+        self.reason: EncoderFault = reason
 
 
 class TrainingError(ClassifierError):

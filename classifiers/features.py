@@ -113,13 +113,25 @@ class FeatureFunction:
         self.digest = _digest(vectors)
 
     def __call__(self, ask: AskText) -> Vector:
+        vector = np.empty(self.size, np.float32)
+        self.plain_into(ask, vector)
+        return vector
+
+    def many(self, asks: Sequence[AskText]) -> NDArray[np.float32]:
+        """One vector for each ask, shape (n, size)."""
+        vectors = np.empty((len(asks), self.size), np.float32)
+        for ask, row in zip(asks, vectors, strict=True):
+            self.plain_into(ask, row)
+        return vectors
+
+    def plain_into(self, ask: AskText, out: Vector) -> str:
+        """Write the hand-made block and the mean of the word vectors; returns the text as it was read."""
         read = reading.read(ask)
         found = self.index.find(read)
-        vector = np.empty(self.size, np.float32)
         if self.vectors is not None:
-            self.vectors.mean_into(found.rows, vector[HAND:])
-        hand_into(read, ask, found, vector)
-        return vector
+            self.vectors.mean_into(found.rows, out[HAND : HAND + self.vectors.dimensions])
+        hand_into(read, ask, found, out)
+        return read.text
 
 
 def hand_into(read: Reading, ask: AskText, found: Findings, out: Vector) -> None:

@@ -39,6 +39,8 @@ OWNERS = {
     "sklearn": ["classifiers/training/"],
     "sentence_transformers": ["classifiers/training/", "classifiers/encoder.py"],
     "torch": ["classifiers/training/", "classifiers/encoder.py"],
+    "transformers": ["classifiers/encoder.py"],
+    "huggingface_hub": ["classifiers/encoder.py"],
     "plotly": ["router/dashboard/"],
     "jinja2": ["router/dashboard/"],
     "cel": ["router/policy/conditions.py"],

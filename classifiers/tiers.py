@@ -1,0 +1,62 @@
+"""The tiers of the judge behind one contract, and how each is loaded, for serving and for commands alike.
+
+`heuristic` is rules, `fast` the learned judge without anything heavy, `encoder` the one that reads embeddings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from classifiers.artefact import DEFAULT_FOLDER, Artefact, load_artefact
+from classifiers.contract import Classifier, Embedder
+from classifiers.embedded import EmbeddedFeatures
+from classifiers.encoder import load_encoder
+from classifiers.errors import ArtefactError, ClassifierError
+from classifiers.heuristic import HeuristicClassifier
+from classifiers.learned import LearnedClassifier
+
+TIERS: Final = ("fast", "heuristic", "encoder")
+SHIPPED: Final = {"fast": DEFAULT_FOLDER, "encoder": DEFAULT_FOLDER.with_name("encoder")}
+
+
+def load_classifier(tier: str, folder: Path | None = None, *, embedder: Embedder | None = None) -> Classifier:
+    """The judge of a tier, from an artefact's folder or the one that ships.
+
+    embedder: for the tier `encoder`; default the installed one (see `classifiers.encoder`). Raises ClassifierError for
+    a tier there is not, ArtefactError, EncoderError.
+    """
+    if tier == "heuristic":
+        return HeuristicClassifier()
+    artefact = load_tier(tier, folder)
+    return LearnedClassifier(with_encoder(artefact, embedder) if tier == "encoder" else artefact)
+
+
+def load_tier(tier: str, folder: Path | None = None) -> Artefact:
+    """A tier's artefact, without its encoder: enough to read and learn from logged vectors. Raises as above."""
+    if tier not in SHIPPED:
+        raise ClassifierError(f"{tier!r} is none of {', '.join(SHIPPED)}")
+    return of_tier(load_artefact(folder or SHIPPED[tier]), tier)
+
+
+def of_tier(artefact: Artefact, tier: str) -> Artefact:
+    """The same artefact. Raises ArtefactError where it is of another tier."""
+    found = tier_of(artefact)
+    if found != tier:
+        raise ArtefactError("foreign", f"{artefact.digest} is of the tier {found}, and {tier} was asked for")
+    return artefact
+
+
+def tier_of(artefact: Artefact) -> str:
+    """`encoder` where an artefact's features need one, else `fast`."""
+    return "encoder" if isinstance(artefact.featurise, EmbeddedFeatures) else "fast"
+
+
+def with_encoder(artefact: Artefact, embedder: Embedder | None = None) -> Artefact:
+    """An artefact of the encoder tier that can judge texts. Raises EncoderError where no encoder fits it."""
+    featurise = artefact.featurise
+    if not isinstance(featurise, EmbeddedFeatures):
+        raise ArtefactError("foreign", f"{artefact.digest} is of the tier fast and needs no encoder")
+    embedder = embedder or load_encoder(weights=featurise.projection.weights)
+    return replace(artefact, featurise=featurise.with_embedder(embedder))
