@@ -22,7 +22,7 @@ ROOM = 256
 
 
 class Full(Exception):
-    """As much waits as may, or the batcher is closed."""
+    """As much waits as may wait, or the batcher is closed."""
 
 
 class Batcher(Generic[T, R]):
@@ -64,14 +64,15 @@ class Batcher(Generic[T, R]):
         return future
 
     def close(self, seconds: float = 5.0) -> bool:
-        """Cancels what waits and ends the thread after the batch it is at; False where that took too long."""
+        """Fails what waits with Full and ends the thread after the batch it is at; False where that took too long."""
         with self._changed:
             self._closed = True
             left = list(self._waiting)
             self._waiting.clear()
             self._changed.notify()
         for _, future in left:
-            future.cancel()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(Full())
         self._thread.join(seconds)
         return not self._thread.is_alive()
 

@@ -55,6 +55,7 @@ class Assessment(Struct, frozen=True):
     complexity: 1 - quality of the generic small model. gain: quality(large) - quality(small), generic.
     support: how like its training data the ask is (0 = foreign). classifier: `name@digest`.
     features: shape (d,), d <= 512, float32, what the ledger keeps for retraining; None where there are none.
+    features_digest: the feature function that made them.
     """
 
     complexity: float
@@ -65,6 +66,7 @@ class Assessment(Struct, frozen=True):
     language: str
     classifier: str
     features: NDArray[np.float32] | None = None
+    features_digest: str | None = None
 
 
 class Classifier(Protocol):

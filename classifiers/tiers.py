@@ -22,7 +22,7 @@ SHIPPED: Final = {"fast": DEFAULT_FOLDER, "encoder": DEFAULT_FOLDER.with_name("e
 
 
 def load_classifier(tier: str, folder: Path | None = None, *, embedder: Embedder | None = None) -> Classifier:
-    """The judge of a tier, from an artefact's folder or the one that ships.
+    """The judge of a tier, from an artefact's folder or the one that ships, ready to be asked.
 
     embedder: for the tier `encoder`; default the installed one (see `classifiers.encoder`). Raises ClassifierError for
     a tier there is not, ArtefactError, EncoderError.
@@ -30,7 +30,9 @@ def load_classifier(tier: str, folder: Path | None = None, *, embedder: Embedder
     if tier == "heuristic":
         return HeuristicClassifier()
     artefact = load_tier(tier, folder)
-    return LearnedClassifier(with_encoder(artefact, embedder) if tier == "encoder" else artefact)
+    if tier == "encoder":
+        artefact = with_encoder(artefact, embedder or load_encoder(weights=weights_of(artefact)))
+    return LearnedClassifier(artefact)
 
 
 def load_tier(tier: str, folder: Path | None = None) -> Artefact:
@@ -53,10 +55,17 @@ def tier_of(artefact: Artefact) -> str:
     return "encoder" if isinstance(artefact.featurise, EmbeddedFeatures) else "fast"
 
 
-def with_encoder(artefact: Artefact, embedder: Embedder | None = None) -> Artefact:
-    """An artefact of the encoder tier that can judge texts. Raises EncoderError where no encoder fits it."""
-    featurise = artefact.featurise
-    if not isinstance(featurise, EmbeddedFeatures):
-        raise ArtefactError("foreign", f"{artefact.digest} is of the tier fast and needs no encoder")
-    embedder = embedder or load_encoder(weights=featurise.projection.weights)
-    return replace(artefact, featurise=featurise.with_embedder(embedder))
+def weights_of(artefact: Artefact) -> str:
+    """The sha256 of the encoder weights that an artefact was trained with. Raises ArtefactError where it has none."""
+    return _embedded(artefact).projection.weights
+
+
+def with_encoder(artefact: Artefact, embedder: Embedder) -> Artefact:
+    """The same artefact, able to judge texts. Raises ArtefactError where it has no use for an encoder."""
+    return replace(artefact, featurise=_embedded(artefact).with_embedder(embedder))
+
+
+def _embedded(artefact: Artefact) -> EmbeddedFeatures:
+    featurise = of_tier(artefact, "encoder").featurise
+    assert isinstance(featurise, EmbeddedFeatures)
+    return featurise

@@ -30,8 +30,7 @@ from router.dashboard import pages
 from router.domain import Outcome
 from router.errors import SettingsError
 from router.gateway import Gateway
-from router.judge import Judge
-from router.learning.uptake import Uptake, first_classifier
+from router.learning.uptake import Uptake, first_judge
 from router.ledger.recorder import Recorder
 from router.ledger.registry import Registry
 from router.ledger.retention import Retention
@@ -100,7 +99,7 @@ def assemble(settings: Settings) -> Gateway:
     """Makes every part and joins them; nothing is started and nothing is connected yet. Raises ConfigError."""
     telemetry, health, keys = Telemetry(make_export(os.environ), settings.metrics_dir), Health(), _keys(settings)
     policy = PolicyWatcher(_policy_file(settings), os.environ)
-    judge = Judge(first_classifier(settings))
+    judge = first_judge(settings)
     cache = make_cache(settings)
     store = SqlStore(settings.store_url)
     recorder = Recorder(store)
@@ -143,7 +142,7 @@ def assemble(settings: Settings) -> Gateway:
             record=record,
         ),
         upstreams=upstreams,
-        prepare=[load_litellm],
+        prepare=[load_litellm, *([judge.aside.start] if judge.aside is not None else [])],
         watch=[
             poll_files,
             retention.poll,

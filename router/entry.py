@@ -75,7 +75,7 @@ class Entry:
             row.route = target.name
             self._baseline = policy.models.get(target.baseline) if target.baseline else None
 
-    def decided(self, ask: Ask, assessment: Assessment, features_digest: str | None, verdict: Verdict) -> None:
+    def decided(self, ask: Ask, assessment: Assessment, verdict: Verdict) -> None:
         """Who should answer, and all that led there. Features of private asks are not kept."""
         row, decision = self.row, verdict.decision
         row.plan, row.rule, row.decided_model = decision.plan, decision.rule, decision.model
@@ -86,7 +86,7 @@ class Entry:
         row.eligible, row.rules = verdict.eligible, verdict.rules
         row.expected_cost_usd = verdict.expected_cost_usd
         if not ask.private and assessment.features is not None:
-            row.features, row.features_digest = assessment.features, features_digest
+            row.features, row.features_digest = assessment.features, assessment.features_digest
 
     def called(self, work: Work) -> None:
         """How reaching upstream went, whether or not somebody answered.

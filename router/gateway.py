@@ -91,6 +91,8 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for upstream in self.upstreams.values():
             await upstream.aclose()
+        if self.judge.aside is not None:
+            await self.judge.aside.aclose()
         await self.recorder.drain(self.settings.grace_seconds)
         await self.telemetry.export.stop()
         await self.telemetry.share()
@@ -123,7 +125,7 @@ class Gateway:
         return Vitals(
             policy.name,
             policy.digest,
-            self.judge.classifier.name,
+            self.judge.name,
             parts,
             {name: breakers.get(name, "closed") for name in policy.models},
             {
@@ -138,6 +140,7 @@ class Gateway:
             self.recorder.written,
             self.recorder.dropped,
             self.recorder.waiting,
+            self.judge.aside.counts if self.judge.aside is not None else {},
         )
 
     async def label(

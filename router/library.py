@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,11 +14,13 @@ from classifiers.learned import LearnedClassifier
 from router.ask import read_ask
 from router.domain import Ask, Decision, ModelSpec, Verdict
 from router.errors import BadRequest
-from router.judge import Judge, judge_and_decide
+from router.judge import Judge, decide_judged
+from router.learning.uptake import load_judge
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
 from router.policy.load import load_policy
+from router.settings import read_settings
 
 Messages = str | Sequence[Mapping[str, Any]]
 
@@ -27,14 +30,16 @@ class Router:
 
     def __init__(self, policy: Policy, classifier: Classifier | None = None):
         self.policy = policy
-        self._judge = Judge(classifier or LearnedClassifier.load())
+        # No event loop is held up here, so nothing is too slow.
+        self._judge = Judge(classifier or LearnedClassifier.load(), slow_seconds=math.inf)
 
     @classmethod
     def load(
         cls, path: str | Path, *, env: Mapping[str, str] | None = None, classifier: Classifier | None = None
     ) -> Self:
-        """Reads a policy file; the shipped judge is used where none is given. Raises PolicyError."""
-        return cls(load_policy(Path(path), os.environ if env is None else env), classifier)
+        """Reads a policy file; where no judge is given, the one that the settings name is used. Raises ConfigError."""
+        policy = load_policy(Path(path), os.environ if env is None else env)
+        return cls(policy, classifier or load_judge(read_settings()))
 
     def select(self, messages: Messages, *, model: str = "auto", **request: Any) -> Decision:
         """Who should answer.
@@ -59,5 +64,6 @@ class Router:
         target: Route | ModelSpec = resolve(self.policy, model)
         ask = read_ask({"model": model, "messages": turns, **request}, self.policy.scanner)
         facts = Facts(metadata=request.get("metadata") or {}, at=datetime.now(UTC))
-        assessment, verdict = judge_and_decide(self._judge, self.policy, target, ask, facts)
+        judged = self._judge.assess(ask.text, self.policy.cards)
+        assessment, verdict = decide_judged(judged, self.policy, target, ask, facts)
         return target.name if isinstance(target, Route) else None, ask, assessment, verdict

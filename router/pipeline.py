@@ -24,7 +24,7 @@ from router.cache.shelf import Shelf, shelf_for, stored
 from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
 from router.errors import InternalError, NothingHealthy, RequestError, UpstreamBroken, UpstreamError
-from router.judge import Judge, judge_and_decide
+from router.judge import Judge, decide_judged
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
@@ -128,10 +128,15 @@ class Pipeline:
                 return await self._serve_stored(found, policy.models[found.model], request, entry, wire)
             entry.cached(shelf.verdict)
 
-            assessment, verdict = self._decide(policy, target, ask, request, caller)
-            entry.decided(ask, assessment, self._judge.classifier.features_digest, verdict)
-
             wire.watch()
+            judge = self._judge
+            if judge.aside is None:  # no task switch for what is over in a fraction of a millisecond
+                judged = judge.assess(ask.text, policy.cards)
+            else:
+                judged = await judge.assess_aside(ask.text, policy.cards)
+            assessment, verdict = self._decide(judged, policy, target, ask, request, caller)
+            entry.decided(ask, assessment, verdict)
+
             work = Work(
                 request.request_id,
                 request.body,
@@ -168,17 +173,24 @@ class Pipeline:
         finally:
             self._write_down(entry)
 
-    def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
+    async def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
         """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""
         policy = self._policy()
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
-        assessment, verdict = self._decide(policy, target, ask, request, caller)
+        judged = await self._judge.assess_aside(ask.text, policy.cards)
+        assessment, verdict = self._decide(judged, policy, target, ask, request, caller)
         route = target.name if isinstance(target, Route) else None
         return explanation(request.request_id, policy, route, ask, assessment, verdict)
 
     def _decide(
-        self, policy: Policy, target: Route | ModelSpec, ask: Ask, request: ChatRequest, caller: Caller
+        self,
+        judged: Assessment | None,
+        policy: Policy,
+        target: Route | ModelSpec,
+        ask: Ask,
+        request: ChatRequest,
+        caller: Caller,
     ) -> tuple[Assessment, Verdict]:
         facts = Facts(
             tenant=caller.tenant,
@@ -189,7 +201,7 @@ class Pipeline:
             unhealthy=self._health.unavailable(),
         )
         try:
-            return judge_and_decide(self._judge, policy, target, ask, facts)
+            return decide_judged(judged, policy, target, ask, facts)
         except NothingHealthy as refusal:
             refusal.retry_after = self._health.retry_after()
             raise

@@ -34,7 +34,19 @@ class Settings(BaseSettings):
     artefact: Path | None = Field(
         None, description="Artefact folder to judge with; default the registry's current one, else the shipped one."
     )
-    classifier: str = Field("fast", description="Tier of the judge: `fast` (learned) or `heuristic`.")
+    classifier: str = Field("fast", description="Tier of the judge: `fast` (learned), `heuristic` or `encoder`.")
+    encoder_model: str | None = Field(
+        None, description="Folder or hub name of the encoder's model; default the installed all-MiniLM-L6-v2."
+    )
+    encoder_budget_ms: float = Field(
+        60.0, gt=0, description="Milliseconds that an ask waits for the encoder before `fast` answers."
+    )
+    encoder_threads: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Threads that one batch is computed with; default half of the CPUs, at most four.",
+    )
     api_keys: SecretStr | None = Field(None, description="`tenant:key,tenant2:key2`.")
     keys_file: Path | None = Field(None, description="YAML list of `{name, tenant, sha256, tags}`.")
     admin_key: SecretStr | None = Field(None, description="Opens the control plane; unset: loopback only.")

@@ -22,6 +22,7 @@ ROWS = [
     ["entry"],
     ["plans"],
     ["access", "cache", "ledger", "judge"],
+    ["aside"],
     ["telemetry"],
     ["policy", "upstream"],
     ["ask", "body"],

@@ -70,7 +70,7 @@ async def route(request: Request) -> JSONResponse:
     headers.pop("authorization", None)
     raw = await read_body(headers, request.receive)
     chat = chat_request(request.scope["request_id"], raw, headers)
-    return JSONResponse(gateway_of(request).pipeline.explain(chat, caller))
+    return JSONResponse(await gateway_of(request).pipeline.explain(chat, caller))
 
 
 @routes.post(

@@ -100,9 +100,9 @@ def _policy(settings: Settings) -> Finding:
 
 
 def _judge(settings: Settings) -> Finding:
-    from router.learning.uptake import first_classifier
+    from router.learning.uptake import load_judge
 
-    return Finding("judge", "ok", first_classifier(settings).name)
+    return Finding("judge", "ok", load_judge(settings).name)
 
 
 async def _database(settings: Settings) -> Finding:

@@ -137,14 +137,14 @@ def _explained(
 
     from router.ask import read_ask
     from router.judge import Judge, unsure
-    from router.learning.uptake import first_classifier
+    from router.learning.uptake import load_judge
     from router.policy.explain import explain as explained
     from router.settings import read_settings
 
     ask = read_ask(values, policy.scanner)
     ask = replace(ask, private=tuple(sorted({*ask.private, *private})))
     with errors_as_exit(ConfigError):
-        classifier = first_classifier(read_settings())
+        classifier = load_judge(read_settings())
     assessment = Judge(classifier).assess(ask.text, policy.cards) or unsure(policy.cards)
     return explained(policy, target, ask, assessment, facts)
 

@@ -21,6 +21,9 @@ RESULTS = ("ok", "refused", "caller_left", "broke_off", "failed")
 """How a call to a model ends: answered; answered with a 4xx that was passed on; the caller left; the answer broke off
 after it had begun; no answer (a retry or a fallback follows, where there is one)."""
 
+ENCODER_RESULTS = ("answered", "late", "busy", "failed", "resting", "missing")
+"""What came of an ask of the encoder: an answer, or one of the troubles of `router.aside`."""
+
 BREAKER_STATES = ("closed", "half_open", "open")
 SIGNALS = ("traces", "metrics")
 
@@ -95,6 +98,11 @@ FIRST_TOKEN = _histogram(
 IN_FLIGHT = _gauge("signalbox_requests_in_flight", "Requests being answered.", across="sum")
 JUDGE_FAILURES = _counter("signalbox_judge_failures_total", "Assessments that failed or were slow.")
 JUDGE_FALLBACKS = _counter("signalbox_judge_fallbacks_total", "Requests decided without an assessment.")
+ENCODER_ASKS = _counter(
+    "signalbox_encoder_asks_total",
+    "Asks of the encoder by what came of them; fast answered all but `answered`.",
+    "result",
+)
 CONDITION_ERRORS = _counter(
     "signalbox_condition_errors_total", "Conditions of the policy in use that erred.", "route", "rule"
 )

@@ -25,3 +25,4 @@ class Vitals:
     ledger_written: int = 0
     ledger_dropped: int = 0
     ledger_waiting: int = 0
+    encoder_asks: Mapping[str, int] = field(default_factory=dict)
