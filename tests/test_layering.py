@@ -43,6 +43,7 @@ OWNERS = {
     "transformers": ["classifiers/encoder.py"],
     "huggingface_hub": ["classifiers/encoder.py"],
     "plotly": ["router/dashboard/"],
+    "matplotlib": ["classifiers/training/plots.py"],
     "jinja2": ["router/dashboard/"],
     "cel": ["router/policy/conditions.py"],
     "phonenumbers": ["router/privacy.py"],

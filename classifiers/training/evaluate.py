@@ -1,49 +1,73 @@
 """What routing between two models of an outcome file would have been worth, beside the baselines that keep one honest.
 
-Without folds the artefact is scored as it is. With folds, two heads (small and large) are fitted on the file's own
-labels, and each row is scored by heads that have not seen it.
+As it is, the judge has seen nothing of the file. It may instead be shown labels: of the other folds, of the other
+domains, or of other files; every row is then ranked by what has not seen it (`own_labels`).
+
+The figures, all over the rows that have an outcome of both models, which `pairing` reads:
+
+apgr, cpt50, cpt80
+    PGR is the share of the gap between the two models that is recovered; APGR the area under PGR over the share of
+    calls sent to the large model, CPT(x) the smallest share with PGR >= x (RouteLLM, arXiv 2406.18665, section 3.2).
+    Exact over all n + 1 ways to cut the ranking, ties in random order; None where the large model is not better.
+    apgr_low and apgr_high are the 95 per cent percentile bootstrap interval over 1000 resamples of the rows.
+auc, auc_small
+    Area under the ROC curve: of the ranking against [large better than small], of P(small is good) against
+    [score of small > 0.5].
+brier, ece
+    Of P(small is good): mean squared error (Brier 1950); expected calibration error over 15 bins of equal count
+    (Nguyen and O'Connor 2015). None for rankings that state no share.
+wasted_share, risk_share
+    Of all rows, those sent to the large model though the small one did as well, and those sent to the small one though
+    the large one did better, at the judge's own threshold of 0.35 (once shown labels: at the same share of calls).
+cost_at_95
+    The share of always-large's bill at which 95 per cent of its quality is kept, the threshold chosen on one random
+    half and the bill read on the other. Costs are the file's, else tokens at 24.7 and 0.24 dollars per million.
+
+Baselines: random; length of the query; task_type (the mean gain of the row's domain among the rows learned from; where
+that cannot be known, of its task as judged; without labels the mean complexity of that task); incumbent (the shipped
+judge as it is; where that is what is measured, the heuristic). The oracle ranks by the true gain.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from classifiers.artefact import Artefact
-from classifiers.contract import AskText
+from classifiers.contract import Classifier
 from classifiers.errors import TrainingError
-from classifiers.features import names
+from classifiers.features import FeatureFunction
 from classifiers.heuristic import HeuristicClassifier
 from classifiers.learned import LearnedClassifier
-from classifiers.training import measures
-from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
+from classifiers.training import own_labels, scorecard
 from classifiers.training.dataset import OutcomeRow
-from classifiers.training.fit import Floats, fit_quality, folds, logits, one_thread
+from classifiers.training.fit import Floats, folds
+from classifiers.training.judging import assess_all, cpu_milliseconds
+from classifiers.training.own_labels import Opinions
+from classifiers.training.pairing import LENGTH, Paired, pair, pair_tiers
 from classifiers.training.report import THRESHOLD
-
-LARGE_PRICE, SMALL_PRICE = 24.7, 0.24
-"""Dollars per million tokens where the file gives no costs: GPT-4-1106 and Mixtral-8x7B as in arXiv 2406.18665."""
-STRENGTH: Final = 0.03
-KEEP: Final = 0.95
-_LENGTH: Final = names().index("units")
-_TIMED: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """Queries with both models' scores, shapes (n,); share: P(small is good) where a router has one."""
+class Lessons:
+    """Whether the judge is shown labels before it ranks, and which. At most one of the first three is given.
 
-    features: Floats
-    small: Floats
-    large: Floats
-    small_cost: Floats
-    large_cost: Floats
-    domains: NDArray[np.str_]
+    folds: of the other folds. leave_domains: of the other domains. others: rows of other files, by file name.
+    labels: only so many of them.
+    """
+
+    folds: int | None = None
+    leave_domains: bool = False
+    others: Sequence[tuple[str, Sequence[OutcomeRow]]] = ()
+    labels: int | None = None
+
+    @property
+    def any(self) -> bool:
+        return self.folds is not None or self.leave_domains or bool(self.others)
 
 
 def evaluate(
@@ -52,184 +76,161 @@ def evaluate(
     large: str,
     artefact: Artefact,
     *,
-    fold_count: int | None = None,
+    classifier: Classifier | None = None,
+    lessons: Lessons | None = None,
+    incumbent: Classifier | None = None,
+    plot: Path | None = None,
     seed: int = 0,
-    incumbent: Artefact | None = None,
 ) -> dict[str, Any]:
-    """The figures of the file, ready for JSON. Raises TrainingError if a model is not in it.
+    """The figures of the file, ready for JSON; what they mean is told above. Raises TrainingError, OSError.
 
-    apgr, cpt50, cpt80: see `measures`, on the routing score. auc: of the routing score against [large better than
-    small]. auc_small, brier, ece: of P(small is good); None for routers that state none. wasted_share: of all
-    requests, those sent to the large model though the small one did as well; risk_share: those sent to the small one
-    though the large one did better; both at the router's own 0.35 (with folds: at the same share of large calls).
-    cost_at_95: see `cost_keeping`. apgr_low, apgr_high: 95 per cent bootstrap interval.
+    artefact: whose features are learned from. classifier: what judges as it is, default the artefact's own.
+    incumbent: what stands beside it, default the heuristic. plot: a PNG to draw to.
     """
-    both = [row for row in rows if small in row.scores and large in row.scores]
-    if not both:
-        known = sorted({model for row in rows for model in row.scores})
-        raise TrainingError(f"no row has outcomes of both {small!r} and {large!r}; the file knows {', '.join(known)}")
-    asks = [AskText(row.query) for row in both]
-    paired = _pair(both, asks, small, large, artefact)
-    learned = LearnedClassifier(artefact)
-    zero_shot = np.array([learned.assess(ask, ()).complexity for ask in asks])
-    if fold_count is None:
-        score, share = zero_shot, 1.0 - zero_shot
-        task = _prior_of_task(artefact, paired.features)
-    else:
-        with one_thread():
-            score, share = _folded(paired, fold_count, seed)
-        task = _gain_of_domain(paired, fold_count, seed)
-    to_large = _top(score, float(np.mean(zero_shot >= THRESHOLD)))
-    if incumbent is not None:
-        other = LearnedClassifier(incumbent)
-        before = np.array([other.assess(ask, ()).complexity for ask in asks])
-    else:
-        heuristic = HeuristicClassifier()
-        before = np.array([heuristic.assess(ask, ()).complexity for ask in asks])
-    random = np.random.default_rng(seed).random(len(both))
-    better = paired.large > paired.small
-    p50, p99 = _milliseconds(learned, asks)
+    lessons = lessons or Lessons()
+    judge = classifier or LearnedClassifier(artefact)
+    before = incumbent or HeuristicClassifier()
+    paired = pair(rows, small, large, artefact.featurise)
+    own = isinstance(judge, LearnedClassifier) and judge.artefact.featurise.digest == artefact.featurise.digest
+    assessed = assess_all(judge, paired.asks, paired.vectors if own else None)
+    p50, p99 = cpu_milliseconds(judge, paired.asks)
+    as_it_is = np.array([assessment.complexity for assessment in assessed])
+    tasks = [assessment.task for assessment in assessed]
+    learned, linear, taught = _learn(paired, small, large, artefact.featurise, lessons, seed)
+    router = learned or Opinions(as_it_is[None, :], 1.0 - as_it_is[None, :])
+    rankings = {
+        "random": np.random.default_rng(seed).random(len(paired)),
+        "length": paired.features[:, LENGTH],
+        "task_type": _task_type(paired, tasks, as_it_is, lessons, taught, seed),
+        "incumbent": np.array([assessment.complexity for assessment in assess_all(before, paired.asks)]),
+    }
+    oracle = paired.large - paired.small
+    if plot is not None:
+        _draw(plot, f"{small} and {large}, n = {len(paired)}", router, rankings, oracle, paired)
     return {
-        "n": len(both),
+        "n": len(paired),
         "small": small,
         "large": large,
-        "classifier": learned.name,
-        "folds": fold_count,
+        "classifier": judge.name,
+        "features": artefact.digest,
+        "incumbent": before.name,
+        **_told(lessons, taught, small, large),
+        "seed": seed,
         "small_mean": float(paired.small.mean()),
         "large_mean": float(paired.large.mean()),
-        "router": {**_scored(score, share, paired, seed), "ms_p50": p50, "ms_p99": p99},
+        "router": {**scorecard.scored(router.score, router.share, paired, seed), "ms_p50": p50, "ms_p99": p99},
+        "linear_heads": None if linear is None else scorecard.scored(linear.score, linear.share, paired, seed),
         "baselines": {
-            "random": _scored(random, None, paired, seed),
-            "length": _scored(paired.features[:, _LENGTH], None, paired, seed),
-            "task_type": _scored(task, None, paired, seed),
-            "incumbent": _scored(before, 1.0 - before, paired, seed),
+            name: scorecard.scored(
+                ranking[None, :], 1.0 - ranking[None, :] if name == "incumbent" else None, paired, seed
+            )
+            for name, ranking in rankings.items()
         },
-        "oracle": _scored(paired.large - paired.small, None, paired, seed),
-        "by_domain": _by_domain(score, paired, seed),
-        "wasted_share": float(np.mean(to_large & ~better)),
-        "risk_share": float(np.mean(~to_large & better)),
-        "cost_at_95": cost_keeping(score, paired, seed),
+        "oracle": scorecard.scored(oracle[None, :], None, paired, seed),
+        "by_domain": scorecard.by_domain(router.score, router.share, paired, seed),
+        **scorecard.at_threshold(router.score, float(np.mean(as_it_is >= THRESHOLD)), paired),
+        "cost_at_95": scorecard.cost_at_95(router.score, paired, seed),
     }
 
 
-def cost_keeping(score: Floats, paired: Paired, seed: int) -> float | None:
-    """Share of always-large's bill at which KEEP of its quality is kept: the threshold is chosen on one random half,
-    the cost read on the other. None if no threshold keeps it on the first half."""
-    order = np.random.default_rng(seed).permutation(len(score))
-    chosen_on, read_on = order[: len(order) // 2], order[len(order) // 2 :]
-    by_score = chosen_on[np.argsort(-score[chosen_on], kind="stable")]
-    quality = paired.small[by_score].sum() + np.concatenate(
-        [[0.0], np.cumsum(paired.large[by_score] - paired.small[by_score])]
-    )
-    enough = np.flatnonzero(quality >= KEEP * paired.large[by_score].sum())
-    if not len(enough) or not len(read_on):
-        return None
-    calls = int(enough[0])
-    threshold = np.inf if calls == 0 else float(score[by_score[calls - 1]])
-    to_large = score[read_on] >= threshold
-    bill = np.where(to_large, paired.large_cost[read_on], paired.small_cost[read_on]).sum()
-    return float(bill / paired.large_cost[read_on].sum())
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """Rows of other files that were learned from, and whether they are of the two models or of whole tiers."""
+
+    rows: Paired
+    named_models: bool
 
 
-def _pair(both: Sequence[OutcomeRow], asks: Sequence[AskText], small: str, large: str, artefact: Artefact) -> Paired:
-    features = np.stack([artefact.featurise(ask) for ask in asks]).astype(np.float64)
-    tokens = np.expm1(features[:, _LENGTH]) * 1.35
-    costs = []
-    for model, price in ((small, SMALL_PRICE), (large, LARGE_PRICE)):
-        given = [row.costs[model] for row in both]
-        if all(cost is not None for cost in given):
-            costs.append(np.array(given, dtype=np.float64))
-        else:
-            costs.append((tokens + np.array([row.output_tokens[model] or 300.0 for row in both])) * price * 1e-6)
-    return Paired(
-        features=features,
-        small=np.array([row.scores[small] for row in both]),
-        large=np.array([row.scores[large] for row in both]),
-        small_cost=costs[0],
-        large_cost=costs[1],
-        domains=np.array([row.domain for row in both]),
-    )
+def _learn(
+    paired: Paired, small: str, large: str, featurise: FeatureFunction, lessons: Lessons, seed: int
+) -> tuple[Opinions | None, Opinions | None, _Taught | None]:
+    """(what the labels teach, what linear heads alone learn of them, the rows of other files), None where not asked."""
+    few = lessons.labels
+    if lessons.folds is not None:
+        count = lessons.folds
+        learned, linear = (own_labels.in_folds(paired, count, seed, few, linear=alone) for alone in (False, True))
+        return learned, linear, None
+    if lessons.leave_domains:
+        learned, linear = (own_labels.domain_by_domain(paired, seed, few, linear=alone) for alone in (False, True))
+        return learned, linear, None
+    if lessons.others:
+        taught = _taught(lessons.others, small, large, featurise)
+        learned, linear = (
+            own_labels.from_others(taught.rows, paired, seed, few, linear=alone) for alone in (False, True)
+        )
+        return learned, linear, taught
+    if few is not None:
+        raise TrainingError("so many labels of what? Name folds, domains left out or files to learn from")
+    return None, None, None
 
 
-def _folded(paired: Paired, count: int, seed: int) -> tuple[Floats, Floats]:
-    """(gain, P(small is good)) from heads fitted on the other folds and calibrated on folds of those."""
-    n = len(paired.small)
-    share = {"small": np.zeros(n), "large": np.zeros(n)}
-    groups = [str(number) for number in range(n)]
-    for seen, unseen in folds(groups, count, seed):
-        for tier, labels in (("small", paired.small), ("large", paired.large)):
-            ones = np.ones(len(seen))
-            held_out = np.zeros(len(seen))
-            for inner, outer in folds([groups[index] for index in seen], 3, seed):
-                head = fit_quality(paired.features[seen[inner]], labels[seen[inner]], ones[inner], STRENGTH)
-                held_out[outer] = logits(head, paired.features[seen[outer]])
-            slope, shift = fit_slope_and_shift(held_out, labels[seen], ones)
-            head = apply_to_head(fit_quality(paired.features[seen], labels[seen], ones, STRENGTH), slope, shift)
-            share[tier][unseen] = sigmoid(logits(head, paired.features[unseen]))
-    return share["large"] - share["small"], share["small"]
+def _taught(
+    others: Sequence[tuple[str, Sequence[OutcomeRow]]], small: str, large: str, featurise: FeatureFunction
+) -> _Taught:
+    """Rows of both models where any file has them, else the mean small and the mean large model of the files."""
+    rows = [row for _, of_file in others for row in of_file]
+    if any(small in row.scores and large in row.scores for row in rows):
+        return _Taught(pair(rows, small, large, featurise), named_models=True)
+    try:
+        return _Taught(pair_tiers(rows, featurise), named_models=False)
+    except TrainingError as error:
+        names = ", ".join(name for name, _ in others)
+        raise TrainingError(f"{names}: no row to learn from: neither both models nor both tiers") from error
 
 
-def _prior_of_task(artefact: Artefact, features: Floats) -> Floats:
-    heads = artefact.heads[2 : 2 + len(artefact.tasks)].astype(np.float64)
-    tasks = (features @ heads[:, :-1].T + heads[:, -1]).argmax(axis=1)
-    scores: Floats = 1.0 - artefact.priors[0].astype(np.float64)[tasks]
-    return scores
+def _told(lessons: Lessons, taught: _Taught | None, small: str, large: str) -> dict[str, Any]:
+    """How the ranking came about, for the JSON."""
+    models: str | None
+    if taught is not None:
+        models = f"{small} and {large}" if taught.named_models else "generic tiers (mean small, mean large model)"
+    else:
+        models = f"{small} and {large}" if lessons.any else None
+    return {
+        "folds": lessons.folds,
+        "leave_out": "domain" if lessons.leave_domains else None,
+        "train": [name for name, _ in lessons.others] or None,
+        "labels": lessons.labels,
+        "draws": own_labels.DRAWS if lessons.labels is not None else None,
+        "learned_from": models,
+    }
 
 
-def _gain_of_domain(paired: Paired, count: int, seed: int) -> Floats:
+def _task_type(
+    paired: Paired, tasks: Sequence[str], as_it_is: Floats, lessons: Lessons, taught: _Taught | None, seed: int
+) -> Floats:
     gain = paired.large - paired.small
-    result = np.zeros(len(gain))
-    for seen, unseen in folds([str(number) for number in range(len(gain))], count, seed):
-        means = {name: float(gain[seen][paired.domains[seen] == name].mean()) for name in set(paired.domains[seen])}
+    everything = np.arange(len(paired))
+    judged = np.array(tasks)
+    if lessons.folds is not None:
+        return _mean_gain(folds(list(paired.groups), lessons.folds, seed), paired.domains, paired.domains, gain)
+    if lessons.leave_domains:
+        splits = [
+            (np.flatnonzero(paired.domains != name), np.flatnonzero(paired.domains == name))
+            for name in sorted(set(paired.domains.tolist()))
+        ]
+        return _mean_gain(splits, judged, judged, gain)
+    if taught is not None:
+        seen = np.arange(len(taught.rows))
+        gain = taught.rows.large - taught.rows.small
+        return _mean_gain([(seen, everything)], taught.rows.domains, paired.domains, gain)
+    return _mean_gain([(everything, everything)], judged, judged, as_it_is)
+
+
+def _mean_gain(splits: Any, keys: Any, asked: Any, gain: Floats) -> Floats:
+    """For each row the mean gain of the seen rows with the same key, else of all of them."""
+    result = np.zeros(len(asked))
+    for seen, unseen in splits:
+        means = {name: float(gain[seen][keys[seen] == name].mean()) for name in set(keys[seen].tolist())}
         overall = float(gain[seen].mean())
-        result[unseen] = [means.get(name, overall) for name in paired.domains[unseen]]
+        result[unseen] = [means.get(name, overall) for name in asked[unseen].tolist()]
     return result
 
 
-def _scored(score: Floats, share: Floats | None, paired: Paired, seed: int) -> dict[str, float | None]:
-    small, large = paired.small, paired.large
-    area = measures.bootstrap(lambda i: measures.apgr(score[i], small[i], large[i], seed), len(score), seed, times=200)
-    return {
-        "apgr": area.value,
-        "apgr_low": area.low,
-        "apgr_high": area.high,
-        "cpt50": measures.cpt(score, small, large, 0.5, seed),
-        "cpt80": measures.cpt(score, small, large, 0.8, seed),
-        "auc": measures.auc(score, large > small),
-        "auc_small": None if share is None else measures.auc(share, small > 0.5),
-        "brier": None if share is None else measures.brier(share, small),
-        "ece": None if share is None else measures.ece(share, small),
-    }
+def _draw(
+    path: Path, title: str, router: Opinions, rankings: dict[str, Floats], oracle: Floats, paired: Paired
+) -> None:
+    # A library of its own weight, wanted by few runs.
+    from classifiers.training import plots
 
-
-def _by_domain(score: Floats, paired: Paired, seed: int) -> list[dict[str, Any]]:
-    rows = []
-    for domain in sorted(set(paired.domains.tolist())):
-        here = paired.domains == domain
-        small, large = paired.small[here], paired.large[here]
-        rows.append(
-            {
-                "domain": domain,
-                "n": int(here.sum()),
-                "apgr": measures.apgr(score[here], small, large, seed),
-                "auc": measures.auc(score[here], large > small),
-            }
-        )
-    return rows
-
-
-def _top(score: Floats, share: float) -> NDArray[np.bool_]:
-    chosen = np.zeros(len(score), dtype=bool)
-    chosen[np.argsort(-score, kind="stable")[: round(share * len(score))]] = True
-    return chosen
-
-
-def _milliseconds(classifier: LearnedClassifier, asks: Sequence[AskText]) -> tuple[float, float]:
-    """CPU p50 and p99 of one assessment."""
-    taken = []
-    for ask in asks[:_TIMED]:
-        begun = time.thread_time_ns()
-        classifier.assess(ask, ())
-        taken.append((time.thread_time_ns() - begun) / 1e6)
-    p50, p99 = np.quantile(taken, [0.5, 0.99])
-    return float(p50), float(p99)
+    scores = {"router": router.score[0], **rankings, "oracle": oracle}
+    plots.draw(path, title, scores, router.share[0], paired.small, paired.large)

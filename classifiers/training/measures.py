@@ -36,8 +36,11 @@ def bootstrap(measure: Callable[[NDArray[np.intp]], float | None], size: int, se
     if value is None:
         return Figure(None)
     random = np.random.default_rng(seed)
-    again = [measure(random.integers(0, size, size)) for _ in range(times)]
-    low, high = np.quantile([figure for figure in again if figure is not None], [0.025, 0.975])
+    again = (measure(random.integers(0, size, size)) for _ in range(times))
+    kept = [figure for figure in again if figure is not None]
+    if not kept:
+        return Figure(value)
+    low, high = np.quantile(kept, [0.025, 0.975])
     return Figure(value, float(low), float(high))
 
 
@@ -64,6 +67,13 @@ def ece(shares: Floats, labels: Floats, bins: int = 15) -> float:
     return float(sum(gaps) / len(order))
 
 
+def quality_curve(scores: Floats, small: Floats, large: Floats, seed: int = 0) -> Floats:
+    """Mean quality after sending the k highest scores to the large model, k = 0..n; shape (n + 1,). Ties at random."""
+    order = _ranking(scores, seed)
+    curve: Floats = (small.sum() + np.concatenate([[0.0], np.cumsum((large - small)[order])])) / len(scores)
+    return curve
+
+
 def pgr_curve(scores: Floats, small: Floats, large: Floats, seed: int = 0) -> Floats | None:
     """PGR after sending the k highest scores to the large model, k = 0..n; shape (n + 1,). Ties at random.
 
@@ -72,15 +82,46 @@ def pgr_curve(scores: Floats, small: Floats, large: Floats, seed: int = 0) -> Fl
     gap = float(large.sum() - small.sum())
     if gap <= 0:
         return None
-    order = np.lexsort((np.random.default_rng(seed).random(len(scores)), -scores))
-    curve: Floats = np.concatenate([[0.0], np.cumsum((large - small)[order])]) / gap
+    curve: Floats = np.concatenate([[0.0], np.cumsum((large - small)[_ranking(scores, seed)])]) / gap
     return curve
+
+
+def _ranking(scores: Floats, seed: int) -> NDArray[np.intp]:
+    return np.lexsort((np.random.default_rng(seed).random(len(scores)), -scores))
 
 
 def apgr(scores: Floats, small: Floats, large: Floats, seed: int = 0) -> float | None:
     """Area under PGR, by trapezoids; random routing gives 0.5."""
     curve = pgr_curve(scores, small, large, seed)
     return None if curve is None else float((curve[:-1] + curve[1:]).mean() / 2)
+
+
+def apgr_of_draws(draws: Floats, small: Floats, large: Floats, seed: int = 0, times: int = 1000) -> Figure:
+    """Mean APGR of several rankings of the same rows, draws of shape (k, n), with its interval over resampled rows.
+
+    Each ranking is sorted once: a resample only changes how often a row counts, and rows that are the same row stay
+    neighbours, so the area is that of sorting anew (ties fall as they did at first).
+    """
+    if float(large.sum() - small.sum()) <= 0:
+        return Figure(None)
+    random = np.random.default_rng(seed)
+    count = len(small)
+    orders = [_ranking(draw, seed) for draw in draws]
+    gains = [(large - small)[order] for order in orders]
+    areas = []
+    for time in range(times + 1):
+        counts = np.bincount(random.integers(0, count, count), minlength=count) if time else np.ones(count)
+        figures = []
+        for order, gain in zip(orders, gains, strict=True):
+            often = counts[order]
+            gained = often * gain
+            reached = np.cumsum(gained)
+            if reached[-1] > 0:
+                figures.append(float((often * (reached - gained / 2)).sum() / (count * reached[-1])))
+        if figures:
+            areas.append(sum(figures) / len(figures))
+    low, high = np.quantile(areas[1:], [0.025, 0.975]) if len(areas) > 1 else (areas[0], areas[0])
+    return Figure(areas[0], float(low), float(high))
 
 
 def cpt(scores: Floats, small: Floats, large: Floats, goal: float, seed: int = 0) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import costs, demo, doctor, judge, keys, learning, policy, serve
+from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, serve
 
 app = typer.Typer(
     name="signalbox",
@@ -20,7 +20,7 @@ app.command("costs")(costs.print_costs)
 app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)
 app.command()(judge.train)
-app.command()(judge.evaluate)
+app.command(cls=evaluation.ManyTrainFiles)(evaluation.evaluate)
 app.command()(learning.retrain)
 app.command()(learning.promote)
 app.command()(learning.rollback)

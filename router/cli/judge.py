@@ -1,4 +1,4 @@
-"""The commands about the judge: train, evaluate, artefacts. What they do is in `classifiers`, how it is asked for here.
+"""The commands that make and show artefacts: train, artefacts. What they do is in `classifiers`.
 
 Exit codes: 0 fine; 1 a finding (an artefact that does not verify); 2 bad input (a file, a model, a flag).
 """
@@ -6,7 +6,7 @@ Exit codes: 0 fine; 1 a finding (an artefact that does not verify); 2 bad input 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,33 +40,6 @@ def train(
     else:
         typer.echo(f"{out}: fast@{artefact.digest}")
         typer.echo((out / "report.md").read_text(encoding="utf-8"))
-
-
-def evaluate(
-    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl.gz", help="An outcome file.")],
-    small: Annotated[str, typer.Option(help="The small model, as the file names it.")],
-    large: Annotated[str, typer.Option(help="The large model, as the file names it.")],
-    artefact: Annotated[Path | None, typer.Option(help="Artefact folder; default the shipped one.")] = None,
-    folds: Annotated[
-        int | None, typer.Option(min=2, max=20, help="Fit on the file's own labels, in so many folds.")
-    ] = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Say what routing between two models of a file would have been worth."""
-    from classifiers.artefact import load_artefact, load_default
-    from classifiers.training.dataset import read_outcomes
-    from classifiers.training.evaluate import evaluate as run
-
-    with errors_as_exit(ClassifierError, OSError):
-        default = load_default()
-        judged = load_artefact(artefact) if artefact is not None else default
-        incumbent = default if judged.digest != default.digest or folds is not None else None
-        figures = run(read_outcomes(file), small, large, judged, fold_count=folds, seed=seed, incumbent=incumbent)
-    if as_json:
-        print_json(figures)
-    else:
-        _print_figures(figures)
 
 
 artefacts = typer.Typer(help="Look at trained artefacts.", no_args_is_help=True)
@@ -158,22 +131,3 @@ def _files(given: list[Path]) -> list[Path]:
         else:
             files.append(path)
     return files
-
-
-def _print_figures(figures: dict[str, Any]) -> None:
-    how = "as it is" if figures["folds"] is None else f"{figures['folds']} folds on the file's own labels"
-    typer.echo(f"{figures['n']} queries, {figures['classifier']}, {how}")
-    typer.echo(f"{figures['small']}: {figures['small_mean']:.3f}   {figures['large']}: {figures['large_mean']:.3f}")
-    columns = ("apgr", "apgr_low", "apgr_high", "cpt50", "cpt80", "auc", "auc_small", "brier", "ece")
-    typer.echo(f"{'':12}" + "".join(f"{name:>10}" for name in columns))
-    rows = {"router": figures["router"], **figures["baselines"], "oracle": figures["oracle"]}
-    for name, row in rows.items():
-        cells = ("-" if row[column] is None else f"{row[column]:.3f}" for column in columns)
-        typer.echo(f"{name:12}" + "".join(f"{cell:>10}" for cell in cells))
-    router = figures["router"]
-    typer.echo(f"CPU per query: p50 {router['ms_p50']:.3f} ms, p99 {router['ms_p99']:.3f} ms")
-    kept = figures["cost_at_95"]
-    typer.echo(
-        f"wasted {figures['wasted_share']:.3f}, at risk {figures['risk_share']:.3f}, "
-        f"share of always-large's bill at 95% of its quality: {'-' if kept is None else f'{kept:.3f}'}"
-    )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from classifiers.artefact import DEFAULT_FOLDER, MANIFEST, load_artefact
+from classifiers.artefact import DEFAULT_FOLDER, MANIFEST
 from classifiers.contract import AskText
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
@@ -26,7 +26,6 @@ from classifiers.training.dataset import (
     training_rows,
     without_near_duplicates,
 )
-from classifiers.training.evaluate import evaluate
 from classifiers.training.heads import Table, fit_artefact
 from classifiers.training.train import train
 from router.cli import judge
@@ -60,7 +59,6 @@ def app():
 
     commands = typer.Typer()
     commands.command("train")(judge.train)
-    commands.command("evaluate")(judge.evaluate)
     commands.add_typer(judge.artefacts, name="artefacts")
     return commands
 
@@ -123,31 +121,6 @@ def test_training_too_few_rows_says_so() -> None:
         fit_artefact(Table.of(seed_rows()[:20], featurise), featurise, 0.003, seed=0)
 
 
-def test_folds_on_the_files_own_labels_find_what_is_hard_in_it(outcomes: Path) -> None:
-    artefact = load_artefact(DEFAULT_FOLDER)
-    figures = evaluate(read_outcomes(outcomes), SMALL, LARGE, artefact, fold_count=5)
-    assert figures["router"]["apgr"] > 0.65 > figures["baselines"]["random"]["apgr"]
-    assert figures["oracle"]["apgr"] >= figures["router"]["apgr"]
-    assert {row["domain"] for row in figures["by_domain"]} == {"easy sums", "hard sums"}
-
-
-def test_evaluate_prints_json_with_every_baseline(outcomes: Path) -> None:
-    done = runner.invoke(app(), ["evaluate", str(outcomes), "--small", SMALL, "--large", LARGE, "--json"])
-    assert done.exit_code == 0
-    figures = json.loads(done.stdout)
-    assert set(figures["baselines"]) == {"random", "length", "task_type", "incumbent"}
-    for row in (figures["router"], figures["oracle"], *figures["baselines"].values()):
-        assert {"apgr", "apgr_low", "apgr_high", "cpt50", "cpt80", "auc", "auc_small", "brier", "ece"} <= set(row)
-    for key in ("n", "small_mean", "large_mean", "by_domain", "wasted_share", "risk_share", "cost_at_95"):
-        assert key in figures
-
-
-def test_evaluate_names_the_models_it_knows_when_asked_for_another(outcomes: Path) -> None:
-    done = runner.invoke(app(), ["evaluate", str(outcomes), "--small", "nobody", "--large", LARGE])
-    assert done.exit_code == 2
-    assert SMALL in done.stderr
-
-
 def test_artefacts_are_listed_shown_and_verified() -> None:
     listed = runner.invoke(app(), ["artefacts", "list", "--json"])
     assert [row["name"] for row in json.loads(listed.stdout)] == ["default"]
@@ -198,10 +171,3 @@ def test_the_shipped_manifest_names_the_data_it_was_trained_on(data: Path) -> No
     assert set(named) == {*(path.name for path in SEED_FILES), "mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"}
     for name in ("mmlu_pro.jsonl.gz", "mixed_tasks.jsonl.gz"):
         assert hashlib.sha256((data / name).read_bytes()).hexdigest() == named[name]
-
-
-@pytest.mark.needs_data
-def test_the_shipped_artefact_knows_which_exam_questions_small_models_miss(data: Path) -> None:
-    rows = read_outcomes(data / "mmlu_pro.jsonl.gz")[::3]
-    figures = evaluate(rows, "Meta-Llama-3_1-8B-Instruct", "gemini-1.5-pro-002", load_artefact(DEFAULT_FOLDER))
-    assert figures["router"]["auc_small"] > 0.52

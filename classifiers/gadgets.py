@@ -1,0 +1,49 @@
+"""Finds strings of words put before or behind an ask that no sentence would hold, and says how the ask reads without.
+
+Judges can be pushed by such strings, found by trial, whatever the ask (arXiv 2501.01818). Sentences in a language we
+know have a function word or a sign every few words; a string searched only for its weight has neither. Who writes
+fluently, or searches with this defence in hand, is not stopped here. Costs some microseconds where nothing is found.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from classifiers.function_words import language_votes
+
+SHORTEST: Final = 8
+"""Words in a row without a function word or a sign that are taken for a string."""
+LOOK: Final = 24
+KEPT: Final = (0, 1, 2, 4)
+"""Where a string ends and an ask begins cannot be seen: so many words of it may be the ask's own."""
+
+_BEYOND_LATIN: Final = "\u0250"
+_SIGNS: Final = frozenset(".,;:?)]}\"'`|=>0123456789")
+"""A word that ends in one belongs to a sentence, a list or code."""
+
+
+def readings_without(text: str) -> tuple[str, ...]:
+    """Other ways to read the ask, without the string; nothing where there is none. Never raises.
+
+    The easiest of all readings is to be taken: texts in which no string was put are hardly ever found to hold one.
+    """
+    readings: list[str] = []
+    first = text.split(None, LOOK)
+    lead = _run(first[:LOOK])
+    if SHORTEST <= lead < len(first):
+        readings += [" ".join(first[lead - kept :]) for kept in KEPT]
+    last = text.rsplit(None, LOOK)
+    tail = _run(last[: -LOOK - 1 : -1])
+    if SHORTEST <= tail < len(last):
+        readings += [" ".join(last[: len(last) - tail + kept]) for kept in KEPT]
+    return tuple(readings)
+
+
+def _run(words: list[str]) -> int:
+    """How many of the first words hang together by nothing."""
+    votes = language_votes()
+    for count, word in enumerate(words):
+        # Other scripts have no function words here, or write no spaces: their sentences would all look like strings.
+        if word[-1] in _SIGNS or word.lower() in votes or word[0] >= _BEYOND_LATIN:
+            return count
+    return len(words)
