@@ -12,7 +12,7 @@ apgr, cpt50, cpt80
     apgr_low and apgr_high are the 95 per cent percentile bootstrap interval over 1000 resamples of the rows.
 auc, auc_small
     Area under the ROC curve: of the ranking against [large better than small], of P(small is good) against
-    [score of small > 0.5].
+    [score of small > 0.5]. auc_small_within: the mean over the file's domains of the AUC within each.
 brier, ece
     Of P(small is good): mean squared error (Brier 1950); expected calibration error over 15 bins of equal count
     (Nguyen and O'Connor 2015). None for rankings that state no share.
@@ -118,8 +118,18 @@ def evaluate(
         "seed": seed,
         "small_mean": float(paired.small.mean()),
         "large_mean": float(paired.large.mean()),
-        "router": {**scorecard.scored(router.score, router.share, paired, seed), "ms_p50": p50, "ms_p99": p99},
-        "linear_heads": None if linear is None else scorecard.scored(linear.score, linear.share, paired, seed),
+        "router": {
+            **scorecard.scored(router.score, router.share, paired, seed),
+            **scorecard.within_domains(router.share, paired, seed),
+            "ms_p50": p50,
+            "ms_p99": p99,
+        },
+        "linear_heads": None
+        if linear is None
+        else {
+            **scorecard.scored(linear.score, linear.share, paired, seed),
+            **scorecard.within_domains(linear.share, paired, seed),
+        },
         "baselines": {
             name: scorecard.scored(
                 ranking[None, :], 1.0 - ranking[None, :] if name == "incumbent" else None, paired, seed

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +47,9 @@ def auc(scores: Floats, good: NDArray[np.bool_]) -> float | None:
     """P(a good row scores above a bad one), ties half; None if only one kind is there."""
     if good.all() or not good.any():
         return None
-    return float(roc_auc_score(good, scores))
+    right = int(good.sum())
+    beaten = float(_ranks(scores)[good].sum()) - right * (right + 1) / 2
+    return beaten / (right * (len(good) - right))
 
 
 def brier(shares: Floats, labels: Floats) -> float:

@@ -18,6 +18,7 @@ from classifiers.training.pairing import Paired
 KEEP: Final = 0.95
 TIMES: Final = 1000
 """Resamples of an interval."""
+_TIMES_WITHIN: Final = 200
 
 
 def scored(draws: Floats, shares: Floats | None, paired: Paired, seed: int) -> dict[str, float | None]:
@@ -53,6 +54,26 @@ def by_domain(draws: Floats, shares: Floats | None, paired: Paired, seed: int) -
             }
         )
     return rows
+
+
+def within_domains(shares: Floats, paired: Paired, seed: int) -> dict[str, float | None]:
+    """Mean over domains of auc_small within each, of which knowing the domain is worth nothing; with its interval.
+
+    Rows are drawn anew within each domain. Domains where the small model is always or never right are left out.
+    """
+    good = paired.small > 0.5
+    members = [np.flatnonzero(paired.domains == name) for name in sorted(set(paired.domains.tolist()))]
+    members = [rows for rows in members if 0 < good[rows].sum() < len(rows)]
+    if not members:
+        return {"auc_small_within": None, "auc_small_within_low": None, "auc_small_within_high": None}
+
+    def mean(drawn: list[NDArray[np.intp]]) -> float | None:
+        return _mean(lambda rows: _mean(lambda share: measures.auc(share[rows], good[rows]), shares), drawn)
+
+    random = np.random.default_rng(seed)
+    again = [mean([random.choice(rows, len(rows)) for rows in members]) for _ in range(_TIMES_WITHIN)]
+    low, high = np.quantile([figure for figure in again if figure is not None], [0.025, 0.975])
+    return {"auc_small_within": mean(members), "auc_small_within_low": float(low), "auc_small_within_high": float(high)}
 
 
 def at_threshold(draws: Floats, large_share: float, paired: Paired) -> dict[str, float]:
@@ -103,6 +124,6 @@ def _auc_of(good: NDArray[np.bool_]) -> Callable[[Floats], float | None]:
     return lambda row: measures.auc(row, good)
 
 
-def _mean(measure: Callable[[Floats], float | None], rows: Floats) -> float | None:
+def _mean(measure: Callable[[Any], float | None], rows: Any) -> float | None:
     figures = [figure for row in rows if (figure := measure(row)) is not None]
     return sum(figures) / len(figures) if figures else None
