@@ -1,7 +1,7 @@
 """What can go wrong with an artefact, and why. Judging itself never raises.
 
 ClassifierError
-├── ArtefactError      reason: missing | damaged | foreign | newer
+├── ArtefactError      reason: missing | damaged | foreign | newer | older
 ├── EncoderError       reason: missing | foreign
 └── TrainingError      the data given cannot be learned from
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-ArtefactFault = Literal["missing", "damaged", "foreign", "newer"]
+ArtefactFault = Literal["missing", "damaged", "foreign", "newer", "older"]
 EncoderFault = Literal["missing", "foreign"]
 
 

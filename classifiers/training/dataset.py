@@ -19,7 +19,8 @@ from classifiers.errors import TrainingError
 from classifiers.tasks import TASKS
 
 SEED_FILES: Final = tuple(
-    Path(__file__).with_name("seed") / name for name in ("chat.jsonl", "fields.jsonl", "everyday.jsonl")
+    Path(__file__).with_name("seed") / name
+    for name in ("chat.jsonl", "fields.jsonl", "everyday.jsonl", "tasks.jsonl", "turns.jsonl")
 )
 """Three authors: prompts of one told far less about those of another than its own folds did."""
 """Our own chat prompts: `chat` for all that people ask, `fields` for many fields of knowledge and more languages."""

@@ -12,11 +12,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from classifiers.features import SCRIPTS, SHAPE, STRUCTURE, names
 from classifiers.heuristic import rule
+from classifiers.learned import FAR
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +28,19 @@ FLOOR_OF_SPREAD: Final = 0.05
 
 GUIDE: Final = 10.0
 """How much louder than other columns the rules speak; 10 and 30 had the same held-out losses."""
+
+FORM: Final = len(SHAPE) + len(SCRIPTS) + len(STRUCTURE)
+"""The first columns: what a text looks like. How hard a question is within its field shows there, and travels best to
+fields never seen; concepts and word vectors name the field."""
+QUIET: Final = 0.3
+"""How loud the columns after FORM are where rows are compared within their field."""
+LENGTH_GUIDE: Final = 3.0
+"""How loud length is there: among unseen fields it ranks better than most of what is learned."""
+WITHIN_PULL, ACROSS_PULL = 10_000.0, 3_300.0
+"""Ridge of the two steps of `fit_exams`, or as many times the rows where those are few (see `_pull`)."""
+CENTRES: Final = 64
+
+_LENGTH: Final = names().index("units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +105,89 @@ def fit_tasks(features: Floats, tasks: list[str], names: tuple[str, ...], weight
     return heads
 
 
-def fit_support(features: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """(mean (d,), spread (d,), knots (2,)) of the training cloud.
+def fit_exams(features: Floats, labels: Floats, domains: list[str]) -> Floats:
+    """One quality head for questions with a right answer, shape (d + 1,), in two steps.
 
-    Support is 1 up to the mean squared distance within which three quarters of the training weight lie, and 0 beyond
-    three times the one that holds 99.5 per cent of it. On twenty foreign texts (AUC 0.59 against chat) PCA with 32 or
-    100 axes did worse (0.35, 0.55) and with 200 better (0.70), at the price of as many more products for each ask.
+    First what makes a question harder than others of its own field: ridge on differences from the field's mean, so that
+    no field's base rate is learned. Then what makes a field harder than others: a logistic head on top, held back.
+    Each alone was worse: the first in known fields, the second in unknown ones.
+    """
+    within = _within_domains(features, labels, domains)
+    scaling = Scaling.of(features, np.ones(len(labels)))
+    offset = features @ within
+    middle = float(offset.mean())
+    offset = offset - middle
+    design = np.hstack([scaling.apply(features), offset[:, None], np.ones((len(labels), 1))])
+    ridge = np.full(design.shape[1], _pull(ACROSS_PULL, len(labels)))
+    ridge[-2:] = 1.0, 1e-3
+    change = np.zeros(design.shape[1])
+    for _ in range(12):
+        shares = 1.0 / (1.0 + np.exp(-(offset + design @ change)))
+        gradient = design.T @ (shares - labels) + ridge * change
+        curvature = (design * (shares * (1.0 - shares))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(curvature, gradient)
+        change -= step
+        if float(np.abs(step).max()) < 1e-5:
+            break
+    raw = change[:-2] / scaling.spread
+    weights = within * (1.0 + change[-2]) + raw
+    head: Floats = np.append(weights, change[-1] - raw @ scaling.mean - middle * (1.0 + change[-2]))
+    return head
+
+
+def _within_domains(features: Floats, labels: Floats, domains: list[str]) -> Floats:
+    """Weights, shape (d,), of a linear fit to how much better than its domain's mean each row did; near logits."""
+    differences, shares = features.copy(), labels.copy()
+    known = np.array(domains)
+    for domain in sorted(set(domains)):
+        here = known == domain
+        differences[here] -= differences[here].mean(axis=0)
+        shares[here] -= shares[here].mean()
+    loudness = np.full(features.shape[1], QUIET)
+    loudness[:FORM] = 1.0
+    loudness /= differences.std(axis=0) + FLOOR_OF_SPREAD
+    scaled = differences * loudness
+    design = np.hstack([scaled, LENGTH_GUIDE * scaled[:, [_LENGTH]]])
+    ridge = np.eye(design.shape[1]) * _pull(WITHIN_PULL, len(labels))
+    found = np.linalg.solve(design.T @ design + ridge, design.T @ shares)
+    found[_LENGTH] += LENGTH_GUIDE * found[-1]
+    weights: Floats = found[:-1] * loudness * 5.0  # a share of 0.01 is 0.05 logits where one in four is good
+    return weights
+
+
+def _pull(most: float, rows: int) -> float:
+    return min(most, most / 9000.0 * rows)
+
+
+def fit_gate(features: Floats, chat: NDArray[np.bool_], strength: float) -> Floats:
+    """A head that tells chat (1) from exams, each kind weighing the same; shape (d + 1,)."""
+    scaling = Scaling.of(features, np.where(chat, 0.5 / max(chat.sum(), 1), 0.5 / max((~chat).sum(), 1)))
+    model = LogisticRegression(C=strength, max_iter=500, tol=1e-5, class_weight="balanced")
+    with one_thread():
+        model.fit(scaling.apply(features), chat)
+    head: Floats = scaling.fold_in(model.coef_, model.intercept_)[0]
+    return head
+
+
+def fit_support(features: Floats, weights: Floats, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """(mean (d,), spread (d,), centres (c, d), knots (2,)) of the training cloud.
+
+    Support is 1 up to the mean squared distance to the nearest centre within which half of the training weight lies,
+    and 0 beyond the one that holds 99 per cent of it. Of ten domains and three sources left
+    out, one mean told the rows from held-out ones with an AUC of 0.57 and 0.72, 64 centres with 0.65 and 0.79.
     """
     scaling = Scaling.of(features, weights)
-    distances = (scaling.apply(features) ** 2).mean(axis=1)
+    scaled = np.clip(scaling.apply(features), -FAR, FAR)
+    with one_thread():
+        clusters = KMeans(min(CENTRES, len(scaled)), n_init=1, random_state=seed, max_iter=50)
+        centres = clusters.fit(scaled, sample_weight=weights).cluster_centers_
+    lengths = (centres**2).sum(axis=1)
+    nearest = (lengths - 2.0 * scaled @ centres.T).min(axis=1)
+    distances = ((scaled**2).sum(axis=1) + nearest) / scaled.shape[1]
     order = np.argsort(distances, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()
-    near, far = (float(distances[order][np.searchsorted(reached, share)]) for share in (0.75, 0.995))
-    return scaling.mean, scaling.spread, np.array([near, 3.0 * far])
+    near, far = (float(distances[order][np.searchsorted(reached, share)]) for share in (0.5, 0.99))
+    return scaling.mean, scaling.spread, centres, np.array([near, far])
 
 
 def logits(head: Floats, features: Floats) -> Floats:

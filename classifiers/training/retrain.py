@@ -20,6 +20,7 @@ from classifiers.contract import LoggedDecision
 from classifiers.training import measures
 from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
 from classifiers.training.fit import Floats, Scaling, folds, logits, one_thread
+from classifiers.training.heads import generic_logits
 from classifiers.training.measures import Figure
 
 MINIMUM_LABELS: Final = 20
@@ -30,11 +31,15 @@ SURE: Final = 2.0
 """Standard errors by which held-out labels must favour a step. Several are tried, so one would let noise in."""
 FOLDS: Final = 5
 HOLD_OUT: Final = 0.2
+_ROW: Final = {"small": 0, "large": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Logged requests with a label, oldest first. features: (n, d); scores, weights: (n,)."""
+    """Logged requests with a label, oldest first. scores, weights: (n,).
+
+    features: (n, d + 1), the last column is the generic logit of the tier that answered; heads read both.
+    """
 
     decisions: tuple[LoggedDecision, ...]
     features: Floats
@@ -135,7 +140,7 @@ def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDec
     def difference(i: NDArray[np.intp]) -> float:
         return float(np.average(losses[1][i] - losses[0][i], weights=labelled.weights[i]))
 
-    generic = [_complexity(artefact, labelled.features) for artefact in (current, candidate)]
+    generic = [_complexity(artefact, labelled) for artefact in (current, candidate)]
     return Comparison(
         n=n,
         current=_figures(shares[0], labelled, seed),
@@ -162,26 +167,23 @@ def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> 
     labelled, report = _usable(logged, current)
     heads = current.heads.astype(np.float64)
     changes: list[HeadChange] = []
-    for row, tier in enumerate(("small", "large")):
-        of_tier = [
-            index
-            for index, decision in enumerate(labelled.decisions)
-            if (decision.model.tier == "small") == (tier == "small")
-        ]
+    for tier, row in _ROW.items():
+        of_tier = [index for index, decision in enumerate(labelled.decisions) if _tier(decision) == tier]
         heads[row], change = _refit(f"tier {tier}", heads[row], labelled.part(of_tier), seed)
         changes.append(change)
-    first_model = 2 + len(current.tasks)
-    own = {model: heads[first_model + number] for number, model in enumerate(current.models)}
+    own = {model: heads[2 + number] for number, model in enumerate(current.models)}
+    tiers = dict(zip(current.models, current.tiers, strict=True))
     for model in sorted({decision.model.model.lower() for decision in labelled.decisions}):
         of_model = [index for index, row in enumerate(labelled.decisions) if row.model.model.lower() == model]
-        tier_row = 0 if labelled.decisions[of_model[0]].model.tier == "small" else 1
-        head, change = _refit(f"model {model}", own.get(model, heads[tier_row]), labelled.part(of_model), seed)
+        tier = tiers.get(model) or _tier(labelled.decisions[of_model[0]])
+        head, change = _refit(f"model {model}", own.get(model, heads[_ROW[tier]]), labelled.part(of_model), seed)
         if change.step != "kept":
-            own[model] = head
+            own[model], tiers[model] = head, tier
         changes.append(change)
     models = tuple(sorted(own))
-    new_heads = np.vstack([heads[:first_model], *(own[model][None, :] for model in models)])
-    artefact = replace(current, models=models, heads=new_heads.astype(np.float32), manifest={})
+    new_heads = np.vstack([heads[:2], *(own[model][None, :] for model in models)])
+    of_models = tuple(tiers[model] for model in models)
+    artefact = replace(current, models=models, tiers=of_models, heads=new_heads.astype(np.float32), manifest={})
     return artefact, replace(report, heads=tuple(changes))
 
 
@@ -253,7 +255,11 @@ def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labell
     size = current.featurise.size
     features = np.stack([np.asarray(row.features, dtype=np.float64) for row in kept]) if kept else np.zeros((0, size))
     scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
-    labelled = Labelled(tuple(kept), np.nan_to_num(features), scores, weights)
+    features = np.nan_to_num(features)
+    tiers = dict(zip(current.models, current.tiers, strict=True))
+    columns = [_ROW[tiers.get(row.model.model.lower()) or _tier(row)] for row in kept]
+    generic = generic_logits(current.worlds.astype(np.float64), features)[np.arange(len(kept)), columns]
+    labelled = Labelled(tuple(kept), np.hstack([features, generic[:, None]]), scores, weights)
     return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
 
 
@@ -264,17 +270,22 @@ def _score(row: LoggedDecision) -> tuple[float, float]:
     return min(1.0, max(0.0, score)), min(total, 1.0)
 
 
+def _tier(row: LoggedDecision) -> str:
+    return "small" if row.model.tier == "small" else "large"
+
+
 def _shares(artefact: Artefact, labelled: Labelled) -> Floats:
-    """P(good answer) of the model that answered, for each request."""
-    rows = {model: 2 + len(artefact.tasks) + number for number, model in enumerate(artefact.models)}
-    heads = artefact.heads.astype(np.float64)
-    chosen = [rows.get(row.model.model.lower(), 0 if row.model.tier == "small" else 1) for row in labelled.decisions]
-    picked = heads[chosen]
+    """P(good answer) of the model that answered, for each request, before support says how far to trust it."""
+    rows = {model: 2 + number for number, model in enumerate(artefact.models)}
+    chosen = [rows.get(row.model.model.lower(), _ROW[_tier(row)]) for row in labelled.decisions]
+    picked = artefact.heads.astype(np.float64)[chosen]
     return sigmoid((picked[:, :-1] * labelled.features).sum(axis=1) + picked[:, -1])
 
 
-def _complexity(artefact: Artefact, features: Floats) -> Floats:
-    return 1.0 - sigmoid(logits(artefact.heads[0].astype(np.float64), features))
+def _complexity(artefact: Artefact, labelled: Labelled) -> Floats:
+    features = labelled.features[:, :-1]
+    generic = generic_logits(artefact.worlds.astype(np.float64), features)[:, :1]
+    return 1.0 - sigmoid(logits(artefact.heads[0].astype(np.float64), np.hstack([features, generic])))
 
 
 def _losses(shares: Floats, scores: Floats) -> Floats:

@@ -25,6 +25,7 @@ from classifiers.artefact import (
     read_manifest,
     save_artefact,
     unpack,
+    untaught_heads,
 )
 from classifiers.errors import ArtefactError
 from classifiers.features import HAND, FeatureFunction
@@ -37,10 +38,14 @@ def tiny() -> Artefact:
         featurise=FeatureFunction(),
         tasks=("chat", "code"),
         models=("acme-7b",),
-        heads=random.normal(size=(5, HAND + 1)).astype(np.float32),
-        priors=np.array([[0.8, 0.6], [0.9, 0.8]], dtype=np.float32),
+        tiers=("small",),
+        worlds=random.normal(size=(5, HAND + 1)).astype(np.float32),
+        task_heads=random.normal(size=(2, HAND + 1)).astype(np.float32),
+        heads=untaught_heads(HAND, 3),
+        priors=np.array([[0.8, 0.6], [0.9, 0.8], [0.4, 0.3], [0.6, 0.5]], dtype=np.float32),
         support_mean=np.zeros(HAND, np.float32),
         support_spread=np.ones(HAND, np.float32),
+        support_centres=np.zeros((1, HAND), np.float32),
         support_knots=np.array([1.0, 9.0], np.float32),
     )
 
@@ -80,7 +85,8 @@ def test_what_was_saved_is_what_is_loaded(folder: Path) -> None:
     loaded, wanted = load_artefact(folder), tiny()
     assert loaded.digest == wanted.digest
     assert (loaded.tasks, loaded.models) == (wanted.tasks, wanted.models)
-    assert (loaded.heads == wanted.heads).all()
+    for name, array in loaded.arrays.items():
+        assert (array == wanted.arrays[name]).all()
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -116,8 +122,9 @@ def test_a_missing_folder_and_a_missing_file_are_told_apart(folder: Path, tmp_pa
     assert reason(folder) == "damaged"
 
 
-def test_a_newer_schema_is_refused_as_newer(folder: Path) -> None:
-    assert reason(rewritten(folder, lambda manifest: manifest.update(schema=99))) == "newer"
+@pytest.mark.parametrize(("schema", "expected"), [(99, "newer"), (1, "older")])
+def test_another_schema_is_refused_as_what_it_is(folder: Path, schema: int, expected: str) -> None:
+    assert reason(rewritten(folder, lambda manifest: manifest.update(schema=schema))) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,6 +139,8 @@ def test_a_newer_schema_is_refused_as_newer(folder: Path) -> None:
         ("schema", "one", "damaged"),
         ("tasks", None, "damaged"),
         ("tasks", ["chat"], "damaged"),
+        ("tiers", ["huge"], "damaged"),
+        ("tiers", [], "damaged"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(folder: Path, key: str, value: object, expected: str) -> None:
