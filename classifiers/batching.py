@@ -6,7 +6,9 @@ comes than can be done, the oldest miss their time anyway, and this way others d
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -28,7 +30,8 @@ class Full(Exception):
 class Batcher(Generic[T, R]):
     """run(items) -> one result for each, in a thread of its own, at most `most` items and `heaviest` weight at a time.
 
-    The weight of a batch is that of its heaviest item times their number, since encoders pad to the longest. An item
+    The weight of a batch is that of its heaviest item times their number, since encoders pad to the longest. seconds:
+    how long a batch should take, by what the last ones took for their weight; one item alone may take longer. An item
     whose future was cancelled while it waited is not computed. What `run` raises, every item of its batch gets.
     """
 
@@ -40,9 +43,11 @@ class Batcher(Generic[T, R]):
         heaviest: float = MOST,
         most: int = MOST,
         room: int = ROOM,
+        seconds: float = math.inf,
     ):
         self._run, self._weigh = run, weigh
-        self._heaviest, self._most, self._room = heaviest, most, room
+        self._heaviest, self._most, self._room, self._seconds = heaviest, most, room, seconds
+        self._seconds_per_weight = 0.0
         self._waiting: deque[tuple[T, Future[R]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -83,6 +88,7 @@ class Batcher(Generic[T, R]):
 
     def _work(self) -> None:
         while batch := self._next():
+            began = time.monotonic()
             try:
                 results = self._run([item for item, _ in batch])
                 if len(results) != len(batch):
@@ -93,18 +99,21 @@ class Batcher(Generic[T, R]):
             else:
                 for (_, future), result in zip(batch, results, strict=True):
                     future.set_result(result)
+                weight = max(1.0, *(self._weigh(item) for item, _ in batch)) * len(batch)
+                self._seconds_per_weight += 0.2 * ((time.monotonic() - began) / weight - self._seconds_per_weight)
             batch.clear()  # texts are not kept until the next one comes
 
     def _next(self) -> list[tuple[T, Future[R]]]:
         """The next batch, none of it cancelled; empty once closed."""
         with self._changed:
             while True:
+                heaviest = min(self._heaviest, self._seconds / max(self._seconds_per_weight, 1e-9))
                 batch: list[tuple[T, Future[R]]] = []
                 weight = 0.0
                 while self._waiting and len(batch) < self._most:
                     item, future = self._waiting[-1]
                     heavier = max(weight, self._weigh(item))
-                    if batch and heavier * (len(batch) + 1) > self._heaviest:
+                    if batch and heavier * (len(batch) + 1) > heaviest:
                         break
                     self._waiting.pop()
                     if future.set_running_or_notify_cancel():

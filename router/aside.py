@@ -33,8 +33,10 @@ FAILURES_BEFORE_REST: Final = 3
 LATE_BEFORE_REST: Final = 20
 """In a row. Some are late wherever many come at once; where none is in time, asking costs CPU for nothing."""
 REST_SECONDS: Final = 10.0
-HEAVIEST_TOKENS: Final = 256.0
-"""Of a batch, padding included. Twice as many gained under a tenth in throughput and made twice as many late."""
+HEAVIEST_TOKENS: Final = 1024.0
+"""Of a batch, padding included. More gained nothing."""
+BATCH_SHARE: Final = 1 / 3
+"""Of the budget that one batch should take, so that who waits for the one before is in time too."""
 
 CANNED_ASKS = (AskText("hi"), AskText("Prove that there are infinitely many primes of the form 4k + 3."), AskText(""))
 CANNED_MODELS = (ModelCard("small", "small", "small"), ModelCard("large", "large", "large"))
@@ -97,7 +99,8 @@ class Aside:
             log.exception("the encoder cannot be loaded, the fast judge answers for it")
             return
         self._classifier = self._able(self._classifier.artefact)
-        self._batcher = Batcher(_vectors, weigh=_tokens, heaviest=HEAVIEST_TOKENS)
+        seconds = self._budget_seconds * BATCH_SHARE
+        self._batcher = Batcher(_vectors, weigh=_tokens, heaviest=HEAVIEST_TOKENS, seconds=seconds)
 
     async def aclose(self) -> None:
         """Ends the thread, after the batch it is at."""

@@ -91,8 +91,6 @@ class Judge:
         try:
             assessment = classifier.assess(ask, models)
             sound = is_sound(assessment)
-            if assessment.features_digest is None:
-                assessment = structs.replace(assessment, features_digest=classifier.features_digest)
         except Exception:
             log.exception("classifier %s failed", classifier.name)
             self._well = False

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from classifiers.artefact import DEFAULT_FOLDER, Artefact, created, save_artefact
+from classifiers.encoder import SentenceEncoder
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
 from classifiers.training import report
 from classifiers.training.dataset import SEED_FILES, read_outcomes, seed_rows, training_rows, without_near_duplicates
+from classifiers.training.embedding import Remembered, encoder_features
 from classifiers.training.heads import Say, Table, choose_strength, fit_artefact
 from classifiers.vectors import WordVectors, load_vectors
 
@@ -23,11 +25,18 @@ NEVER: Final = "routellm"
 
 
 def train(
-    data: Sequence[Path], out: Path, *, seed: int = 0, vectors: WordVectors | None = None, say: Say = lambda text: None
+    data: Sequence[Path],
+    out: Path,
+    *,
+    seed: int = 0,
+    vectors: WordVectors | None = None,
+    encoder: SentenceEncoder | None = None,
+    say: Say = lambda text: None,
 ) -> Artefact:
     """Train on outcome files and the seed prompts, write the artefact with its report to `out`.
 
-    vectors: word vectors to build on; default those of the artefact that ships. Raises TrainingError, ArtefactError.
+    vectors: word vectors to build on; default those of the artefact that ships. encoder: what an artefact of the tier
+    `encoder` shall embed by; without one it is of the tier `fast`. Raises TrainingError, ArtefactError.
     """
     for path in data:
         if path.name.startswith(NEVER):
@@ -38,6 +47,8 @@ def train(
         rows += training_rows(read_outcomes(path), path.name.split(".")[0])
     rows = without_near_duplicates(rows)
     featurise = FeatureFunction(vectors if vectors is not None else shipped_vectors())
+    if encoder is not None:
+        featurise = encoder_features([row.ask for row in rows], featurise.vectors, Remembered(encoder, say))
     say(f"{len(rows)} rows, {featurise.size} features")
     table = Table.of(rows, featurise)
     strength = choose_strength(table, seed, say)

@@ -12,6 +12,7 @@ import typer
 
 from classifiers.errors import ArtefactError, ClassifierError
 from router.cli.output import FOUND, errors_as_exit, print_json, progress, refuse
+from router.errors import ConfigError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Seed = Annotated[int, typer.Option(help="Fixes folds, ties and resamples.")]
@@ -22,6 +23,7 @@ def train(
         list[Path], typer.Argument(metavar="DATA...", help="Outcome files (*.jsonl.gz) or folders of them.")
     ],
     out: Annotated[Path, typer.Option(help="Folder to write the artefact to.")],
+    tier: Annotated[str, typer.Option(help="`fast`, or `encoder` where that is installed.")] = "fast",
     seed: Seed = 0,
     vectors: Annotated[
         Path | None, typer.Option(help="Folder of word vectors; default those of the shipped artefact.")
@@ -29,16 +31,23 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train an artefact from outcome files and the seed prompts, and measure it."""
+    from classifiers.encoder import load_encoder
+    from classifiers.tiers import SHIPPED
     from classifiers.training.train import train as run
     from classifiers.vectors import load_vectors
+    from router.settings import read_settings
 
-    with errors_as_exit(ClassifierError, OSError, ValueError):
+    if tier not in SHIPPED:
+        refuse(f"--tier {tier}: only {' and '.join(SHIPPED)} are trained")
+    with errors_as_exit(ClassifierError, ConfigError, OSError, ValueError):
         table = load_vectors(vectors) if vectors is not None else None
-        artefact = run(_files(data), out, seed=seed, vectors=table, say=progress())
+        settings = read_settings()
+        encoder = load_encoder(settings.encoder_model, threads=settings.encoder_threads) if tier == "encoder" else None
+        artefact = run(_files(data), out, seed=seed, vectors=table, encoder=encoder, say=progress())
     if as_json:
         print_json({"artefact": str(out), **artefact.manifest})
     else:
-        typer.echo(f"{out}: fast@{artefact.digest}")
+        typer.echo(f"{out}: {artefact.tier}@{artefact.digest}")
         typer.echo((out / "report.md").read_text(encoding="utf-8"))
 
 
@@ -65,17 +74,17 @@ def list_artefacts(
         try:
             loaded = load_artefact(path)
         except ArtefactError as error:
-            rows.append({"name": path.name, "digest": None, "created": None, "problem": str(error)})
+            rows.append({"name": path.name, "tier": None, "digest": None, "created": None, "problem": str(error)})
         else:
-            rows.append(
-                {"name": path.name, "digest": loaded.digest, "created": loaded.manifest.get("created"), "problem": None}
-            )
+            made = {"tier": loaded.tier, "digest": loaded.digest, "created": loaded.manifest.get("created")}
+            rows.append({"name": path.name, **made, "problem": None})
     if as_json:
         print_json(rows)
     else:
         for row in rows:
             typer.echo(
-                f"{row['name']:20} {row['digest'] or '-':14} {row['created'] or '-':26} {row['problem'] or 'ok'}"
+                f"{row['name']:20} {row['tier'] or '-':8} {row['digest'] or '-':14} {row['created'] or '-':26} "
+                f"{row['problem'] or 'ok'}"
             )
 
 
@@ -91,8 +100,10 @@ def show(folder: Folder = None, as_json: AsJson = False) -> None:
         print_json(dict(loaded.manifest))
         return
     facts = loaded.manifest
-    typer.echo(f"fast@{loaded.digest}  features {facts['features_digest']}  schema {facts['schema']}")
+    typer.echo(f"{loaded.tier}@{loaded.digest}  features {facts['features_digest']}  schema {facts['schema']}")
     typer.echo(f"created {facts.get('created') or 'undated'}; heads of its own for {len(loaded.models)} models")
+    if "encoder" in facts:
+        typer.echo(f"embeds with weights of sha256 {facts['encoder']['weights_sha256']}")
     for source in facts.get("data", []):
         typer.echo(f"trained on {source['name']} (sha256 {source['sha256'][:12]})")
     report = where / "report.md"
@@ -115,9 +126,9 @@ def verify(folder: Folder = None, as_json: AsJson = False) -> None:
             typer.echo(f"{where}: {error}", err=True)
         raise typer.Exit(FOUND) from None
     if as_json:
-        print_json({"artefact": str(where), "ok": True, "digest": loaded.digest})
+        print_json({"artefact": str(where), "ok": True, "tier": loaded.tier, "digest": loaded.digest})
     else:
-        typer.echo(f"{where}: ok, fast@{loaded.digest}")
+        typer.echo(f"{where}: ok, {loaded.tier}@{loaded.digest}")
 
 
 def _files(given: list[Path]) -> list[Path]:

@@ -32,7 +32,8 @@ def retrain(
     say = progress()
 
     async def work(store: SqlStore) -> Any:
-        return await run(store, read_window(since), promote=promote, by=_who(), seed=seed, say=say)
+        tier = "encoder" if read_settings().classifier == "encoder" else "fast"
+        return await run(store, read_window(since), promote=promote, by=_who(), tier=tier, seed=seed, say=say)
 
     done = _with_store(work)
     if as_json:

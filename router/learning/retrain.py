@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.artefact import Artefact, load_default, pack, unpack
+from classifiers.artefact import Artefact, pack, unpack
+from classifiers.tiers import load_tier
 from classifiers.training.retrain import (
     Comparison,
     RetrainReport,
@@ -54,18 +55,25 @@ class Retraining:
 
 
 async def retrain(
-    store: Store, window: Window, *, promote: bool, by: str, seed: int = 0, say: Say = lambda _text: None
+    store: Store,
+    window: Window,
+    *,
+    promote: bool,
+    by: str,
+    tier: str = "fast",
+    seed: int = 0,
+    say: Say = lambda _text: None,
 ) -> Retraining:
     """Fits a candidate on the older labelled requests of `window` and compares it on the newest fifth.
 
-    promote: make it current if the gate lets it through. Raises StoreAway, and ArtefactError where the current
-    artefact cannot be read.
+    promote: make it current if the gate lets it through. tier: of the judge whose requests are learned from; no encoder
+    is needed for it. Raises StoreAway, and ArtefactError where the current artefact cannot be read.
     """
     registry = Registry(store)
     parent = await registry.current()
     with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
-        current = await _artefact(registry, parent, Path(scratch) / "current")
-        say(f"current judge: fast@{current.digest}")
+        current, parent = await _artefact(registry, parent, tier, Path(scratch) / "current")
+        say(f"current judge: {tier}@{current.digest}")
         logged = [row async for batch in decisions(store, window, labelled_only=True) for row in batch]
         older, held_out = newest(logged)
         say(f"{len(logged)} labelled requests: {len(older)} to learn from, the newest {len(held_out)} to compare on")
@@ -75,14 +83,14 @@ async def retrain(
             return Retraining(len(logged), len(held_out), report, None, None, None, False, why, False)
         comparison = compare(current, candidate, held_out, seed=seed)
         passed, reason = gate(comparison)
-        say(f"candidate fast@{candidate.digest}: {reason}")
+        say(f"candidate {tier}@{candidate.digest}: {reason}")
         folder = Path(scratch) / "candidate"
         save_retrained(candidate, folder, current, report, comparison)
         metrics = {"comparison": asdict(comparison), "passed": passed, "reason": reason}
         sha256 = await registry.save(pack(folder), asdict(report), metrics=metrics, parent=parent)
     if promote and passed:
         await registry.promote(sha256, by)
-    name = f"fast@{candidate.digest}"
+    name = f"{tier}@{candidate.digest}"
     return Retraining(
         len(logged), len(held_out), report, comparison, sha256, name, passed, reason, promoted=promote and passed
     )
@@ -101,5 +109,10 @@ def gate(comparison: Comparison) -> tuple[bool, str]:
     return False, f"not better: {figures}"
 
 
-async def _artefact(registry: Registry, sha256: str | None, folder: Path) -> Artefact:
-    return load_default() if sha256 is None else unpack(await registry.fetch(sha256), folder)
+async def _artefact(registry: Registry, sha256: str | None, tier: str, folder: Path) -> tuple[Artefact, str | None]:
+    """The registry's current artefact where it is of the tier, else the one that ships; with its sha256 there."""
+    if sha256 is not None:
+        artefact = unpack(await registry.fetch(sha256), folder)
+        if artefact.tier == tier:
+            return artefact, sha256
+    return load_tier(tier), None

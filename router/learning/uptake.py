@@ -16,7 +16,7 @@ from classifiers.contract import Classifier, Embedder
 from classifiers.encoder import load_encoder
 from classifiers.errors import ArtefactError, ClassifierError
 from classifiers.learned import LearnedClassifier
-from classifiers.tiers import TIERS, load_classifier, load_tier, tier_of, weights_of, with_encoder
+from classifiers.tiers import TIERS, load_classifier, load_tier, weights_of, with_encoder
 from router.aside import CANNED_ASKS, CANNED_MODELS, Aside, is_sound
 from router.errors import NotFound, SettingsError, StoreAway, StoreError
 from router.judge import Judge
@@ -113,7 +113,7 @@ class Uptake:
     async def _put(self, artefact: Artefact | None) -> None:
         """This artefact in its tier's place, the shipped one in the other. Raises ArtefactError, changing nothing."""
         aside = self._judge.aside
-        if artefact is not None and tier_of(artefact) == "encoder":
+        if artefact is not None and artefact.tier == "encoder":
             if aside is None:
                 raise ArtefactError("foreign", "it is of the tier encoder; set SIGNALBOX_CLASSIFIER=encoder to use it")
             await aside.take_up(artefact)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ import sqlalchemy as sa
 from classifiers.artefact import DEFAULT_FOLDER, load_default, pack, save_artefact
 from classifiers.contract import AskText, ModelCard
 from classifiers.learned import LearnedClassifier
+from router.aside import Aside
 from router.errors import StoreAway
 from router.judge import Judge
 from router.learning.uptake import Uptake
 from router.ledger.registry import Registry
 from router.ledger.store import SqlStore
 from router.ledger.tables import artefacts
+from tests.judge.encoders import Letters, encoder_artefact
 
 SHIPPED = load_default()
 MODELS = (ModelCard("small", "small", "small"),)
@@ -134,3 +137,62 @@ async def test_a_registry_that_is_away_is_asked_again(tmp_path: Path) -> None:
     registry.there = True
     await uptake.poll()
     assert judge.classifier.name != before
+
+
+async def beside_an_encoder() -> Judge:
+    aside = Aside(encoder_artefact(), lambda weights: Letters(), budget_seconds=5.0)
+    await aside.start()
+    return Judge(LearnedClassifier(SHIPPED), aside=aside)
+
+
+def packed_encoder(folder: Path, **made: Any) -> bytes:
+    save_artefact(encoder_artefact(**made), folder, {}, {})
+    return pack(folder)
+
+
+async def test_a_promoted_artefact_is_taken_up_in_the_place_of_its_tier(store: SqlStore, tmp_path: Path) -> None:
+    registry, judge = Registry(store), await beside_an_encoder()
+    assert judge.aside is not None
+    uptake, first, fast = Uptake(registry, judge), judge.name, judge.classifier.name
+    new_encoder, new_fast = encoder_artefact(seed=1), another(tmp_path / "fast")
+
+    await registry.promote(await registry.save(packed_encoder(tmp_path / "encoder", seed=1), {}), "tests")
+    await uptake.poll()
+    assert (judge.name, judge.classifier.name) == (f"encoder@{new_encoder.digest}", fast)
+    judged = await judge.assess_aside(AskText("hi"), MODELS)
+    assert judged is not None and judged.classifier == judge.name
+
+    await registry.promote(await registry.save(new_fast, {}), "tests")
+    await uptake.poll()
+    assert judge.name == first and judge.classifier.name != fast
+
+    await registry.rollback("tests")
+    await registry.rollback("tests")
+    await uptake.poll()
+    assert (judge.name, judge.classifier.name) == (first, fast)
+    await judge.aside.aclose()
+
+
+async def test_an_artefact_of_the_encoder_is_refused_by_a_gateway_without_one(
+    store: SqlStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry(store)
+    judge, uptake = gateway_on(registry)
+    before = judge.classifier
+    await registry.promote(await registry.save(packed_encoder(tmp_path / "encoder"), {}), "tests")
+    with caplog.at_level(logging.ERROR):
+        await uptake.poll()
+        await uptake.poll()
+    assert judge.classifier is before
+    [refusal] = [record.getMessage() for record in caplog.records if "not taken up" in record.message]
+    assert "SIGNALBOX_CLASSIFIER=encoder" in refusal
+
+
+async def test_an_artefact_for_another_encoder_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    registry, judge = Registry(store), await beside_an_encoder()
+    assert judge.aside is not None
+    uptake, first = Uptake(registry, judge), judge.name
+    await registry.promote(await registry.save(packed_encoder(tmp_path / "encoder", weights="b" * 64), {}), "tests")
+    await uptake.poll()
+    assert judge.name == first
+    await judge.aside.aclose()

@@ -1,0 +1,1 @@
+"""What needs sentence-transformers: `make encoder-test` runs it where that is installed; collected nowhere else."""
