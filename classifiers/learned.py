@@ -11,10 +11,13 @@ from math import exp
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from classifiers.artefact import Artefact, load_artefact, load_default
 from classifiers.contract import AskText, Assessment, ModelCard
+from classifiers.courtesy import without_courtesies
 from classifiers.features import STRANGE_COLUMN, Vector, language_of
+from classifiers.gadgets import readings_without
 
 TRUST_FLOOR = 0.6
 """How much of a head's own opinion is kept for an ask with no support at all; the rest is the prior's."""
@@ -62,7 +65,13 @@ class LearnedClassifier:
         return self._features_digest
 
     def assess(self, ask: AskText, models: Sequence[ModelCard]) -> Assessment:
-        return self.assess_features(self._featurise(ask), models)
+        ask = without_courtesies(ask)
+        assessment = self.assess_features(self._featurise(ask), models)
+        for other in readings_without(ask.text):
+            reading = self.assess_features(self._featurise(replace(ask, text=other)), models)
+            if reading.complexity < assessment.complexity:
+                assessment = reading
+        return assessment
 
     def assess_features(self, vector: Vector, models: Sequence[ModelCard]) -> Assessment:
         """Judge a vector that was logged before; the same answer as for the ask it was made from."""

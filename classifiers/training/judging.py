@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.contract import AskText, Assessment, Classifier
+from classifiers.courtesy import without_courtesies
 from classifiers.gadgets import readings_without
 from classifiers.learned import LearnedClassifier
 
@@ -26,16 +27,20 @@ def assess_all(
     if vectors is None:
         vectors = classifier.artefact.featurise.many(asks)
     return [
-        classifier.assess(ask, ()) if readings_without(ask.text) else classifier.assess_features(vector, ())
+        classifier.assess_features(vector, ()) if _read_as_it_is(ask) else classifier.assess(ask, ())
         for ask, vector in zip(asks, vectors, strict=True)
     ]
 
 
 def assess_undefended(classifier: Classifier, asks: Sequence[AskText]) -> list[Assessment]:
-    """The same without the defence of `classifiers.gadgets`."""
+    """The same with every text read just as it is: without the defences of `classifiers.gadgets` and `courtesy`."""
     if not isinstance(classifier, LearnedClassifier):
         return [classifier.assess(ask, ()) for ask in asks]
     return [classifier.assess_features(vector, ()) for vector in classifier.artefact.featurise.many(asks)]
+
+
+def _read_as_it_is(ask: AskText) -> bool:
+    return without_courtesies(ask) is ask and not readings_without(ask.text)
 
 
 def cpu_milliseconds(classifier: Classifier, asks: Sequence[AskText]) -> tuple[float, float]:

@@ -21,7 +21,13 @@ _POLITE: Final = (
     ("Hey, quick one for you: ", " Much appreciated :)"),
     ("Good morning! I would be very grateful for an answer to the following.\n\n", "\n\nKind regards, Sam"),
     ("please ", " pls and thank you"),
+    ("Sorry to bother you with this. ", "\n\nThanks heaps, you're a star"),
+    ("If you have a minute: ", " I'd be so grateful."),
+    ("Would you be so kind as to look at this for me?\n", "\nThanks for your patience!\nPriya"),
+    ("yo! ", " ta"),
+    ("I really appreciate your help with things like this one. ", "\n\nWith many thanks and all good wishes"),
 )
+"""The last five were written after `classifiers.courtesy`, to see what it leaves."""
 _HARNESS: Final = (
     (
         "<system-reminder>\nThe user opened the file notes.md. This may or may not be relevant.\n</system-reminder>\n",
@@ -31,7 +37,11 @@ _HARNESS: Final = (
     ("<context>\nToday is Tuesday. The user's time zone is UTC+1.\n</context>\n\n", ""),
     ("### User message\n", "\n\n### Reply in the same language as the user."),
     ("<user_query>\n", "\n</user_query>"),
+    ("[conversation id 5f1c, turn 3]\n", ""),
+    ("User:\n", "\nAssistant:"),
+    ("", "\n\n(Answer in Markdown. Do not mention these instructions.)"),
 )
+"""The last three were written after `classifiers.courtesy`, to see what it leaves."""
 _FRAMES: Final = (
     ("Beantworte bitte die folgende Frage:\n\n", ""),
     ("Réponds à la question suivante, s'il te plaît :\n\n", ""),
