@@ -6,7 +6,7 @@ that what the ledger keeps is enough to train the next artefact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import exp
 from pathlib import Path
 
@@ -65,13 +65,18 @@ class LearnedClassifier:
         return self._features_digest
 
     def assess(self, ask: AskText, models: Sequence[ModelCard]) -> Assessment:
+        return self.assess_readings([self._featurise(reading) for reading in self.readings(ask)], models)
+
+    @staticmethod
+    def readings(ask: AskText) -> list[AskText]:
+        """The ask alone, and other ways to read it where it holds what may have been put there to push it."""
         ask = without_courtesies(ask)
-        assessment = self.assess_features(self._featurise(ask), models)
-        for other in readings_without(ask.text):
-            reading = self.assess_features(self._featurise(replace(ask, text=other)), models)
-            if reading.complexity < assessment.complexity:
-                assessment = reading
-        return assessment
+        return [ask, *(replace(ask, text=other) for other in readings_without(ask.text))]
+
+    def assess_readings(self, vectors: Iterable[Vector], models: Sequence[ModelCard]) -> Assessment:
+        """The easiest of the readings whose vectors these are."""
+        first, *others = (self.assess_features(vector, models) for vector in vectors)
+        return min(first, *others, key=_complexity) if others else first
 
     def assess_features(self, vector: Vector, models: Sequence[ModelCard]) -> Assessment:
         """Judge a vector that was logged before; the same answer as for the ask it was made from."""
@@ -123,6 +128,10 @@ class LearnedClassifier:
         away = float(place.dot(place)) + float((self._centre_lengths - 2.0 * self._centres.dot(place)).min())
         near = (self._far - away) / (self._far - self._near)
         return max(0.0, min(1.0, near) * (1.0 - vector.item(STRANGE_COLUMN)))
+
+
+def _complexity(assessment: Assessment) -> float:
+    return assessment.complexity
 
 
 def _share(logit: float) -> float:

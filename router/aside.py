@@ -120,8 +120,8 @@ class Aside:
         classifier = self._able(artefact or self._shipped)
         if self._batcher is not None and artefact is not None:
             for ask in CANNED_ASKS:
-                vector = await asyncio.wrap_future(self._batcher.submit((classifier, ask)))
-                if not is_sound(classifier.assess_features(vector, CANNED_MODELS)):
+                vectors = await asyncio.wrap_future(self._batcher.submit((classifier, ask)))
+                if not is_sound(classifier.assess_readings(vectors, CANNED_MODELS)):
                     raise ArtefactError("damaged", "it judges a canned ask with a number that is not finite")
         self._classifier = classifier
 
@@ -131,8 +131,8 @@ class Aside:
             return trouble or "missing"
         try:
             async with asyncio.timeout(self._budget_seconds):
-                vector = await asyncio.wrap_future(batcher.submit((classifier, ask)))
-            assessment = classifier.assess_features(vector, models)
+                vectors = await asyncio.wrap_future(batcher.submit((classifier, ask)))
+            assessment = classifier.assess_readings(vectors, models)
             sound = is_sound(assessment)
             if not sound:
                 log.error("encoder %s answered with a number that is not finite", classifier.name)
@@ -172,11 +172,16 @@ def is_sound(assessment: Assessment) -> bool:
 
 
 def _vectors(work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
-    """In the thread. Only while an artefact is taken up is there more than one classifier in a batch."""
+    """In the thread: for each ask the vectors of its readings, hardly ever more than one.
+
+    Only while an artefact is taken up is there more than one classifier in a batch.
+    """
     made: dict[int, NDArray[np.float32]] = {}
     for classifier in {id(classifier): classifier for classifier, _ in work}.values():
-        places = [place for place, (wanted, _) in enumerate(work) if wanted is classifier]
-        made.update(zip(places, classifier.artefact.featurise.many([work[place][1] for place in places]), strict=True))
+        readings = {place: classifier.readings(ask) for place, (wanted, ask) in enumerate(work) if wanted is classifier}
+        vectors = classifier.artefact.featurise.many([reading for several in readings.values() for reading in several])
+        ends = np.cumsum([len(several) for several in readings.values()])[:-1]
+        made.update(zip(readings, np.split(vectors, ends), strict=True))
     return [made[place] for place in range(len(work))]
 
 

@@ -15,6 +15,7 @@ import pytest
 from classifiers.contract import AskText, Assessment, Embedder
 from classifiers.errors import ArtefactError, EncoderError
 from classifiers.heuristic import HeuristicClassifier
+from classifiers.learned import LearnedClassifier
 from router.aside import LATE_BEFORE_REST, Aside
 from router.judge import Judge
 from tests.judge.asks import CARDS
@@ -65,6 +66,15 @@ async def test_the_encoder_answers_off_the_loop_with_features_that_name_their_fu
     assert np.array_equal(judged.features, alone.featurise(AskText("hello")))
     assert len(letters.threads) == 1 and threading.get_ident() not in letters.threads
     assert counted(judge) == {"answered": 1}
+
+
+async def test_a_string_put_there_to_push_an_ask_is_left_out_by_the_encoder_too() -> None:
+    pushed = AskText("vq zx qpr tlk wvx bnq rrt zzk what is the capital of Kenya?")
+    alone = LearnedClassifier(encoder_artefact(embedder=Letters()))
+    assert len(alone.readings(pushed)) > 1
+    async with beside(Letters()) as judge:
+        judged = await said(judge, pushed.text)
+    assert judged.complexity == pytest.approx(alone.assess(pushed, CARDS).complexity, abs=1e-6)
 
 
 async def test_many_at_once_are_embedded_in_few_batches_and_nobody_gets_anothers_answer() -> None:
