@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -55,20 +56,22 @@ Every figure here is made by one command, `python -m bench.routing_quality`, whi
 measures mean, and where they come from, is told in `classifiers/training/evaluate.py`, and `signalbox evaluate` gives
 the same tables for a file of yours. Brackets hold 95% bootstrap intervals. No model was called: outcomes are those of
 real models, published by others.
+"""
 
+TAKE: Final = """\
 **What to take from it.** A judge that reads only the question knows little of which models will fail on it. On the
-published test sets {beside_length}; on chat prompts it parts easy from hard far better than length does. With labels of
-the same traffic it does clearly better: a few hundred match the best published router, and they mend the shares first.
+published test sets {beside_length}; on chat prompts it parts easy from hard clearly better than length does. With labels of
+the same traffic it does better still: a few hundred match the best published router, and they mend the shares first.
 So trust the figures of a file like your traffic, not the best row on this page, and let `retrain` learn from what you
 log.
-
 """
 
 
 def page(raw: Raw) -> str:
     """The whole page."""
     parts = [
-        HEAD.format(beside_length=_beside_length(raw)),
+        HEAD,
+        textwrap.fill(TAKE.format(beside_length=_beside_length(raw)), 120, break_long_words=False),
         *(tell(raw) for part, tell in SECTIONS.items() if part in raw),
         _footer(raw),
     ]
@@ -85,8 +88,8 @@ def _beside_length(raw: Raw) -> str:
             "no differently from" if not apart else "better than" if router["apgr"] > length["apgr"] else "worse than"
         )
         verdicts.setdefault(verdict, []).append(FILES[figures["file"]])
-    return "it ranks " + ", and ".join(
-        f"{verdict} the length of the question on {' and '.join(files)}" for verdict, files in verdicts.items()
+    return "it ranks questions " + ", and ".join(
+        f"{verdict} their length on {' and '.join(files)}" for verdict, files in verdicts.items()
     )
 
 
@@ -244,13 +247,36 @@ as many large calls as the judge; task type knows the task as it was set.
     )
 
 
+def _encoder(raw: Raw) -> str:
+    found = raw["encoder"]
+    row = found["routers"]["judge"]
+    text = f"""
+The encoder tier (`{found["classifier"]}`) on the same prompts; CPU {found["ms_p50"]:.0f} ms an ask at the median,
+{found["ms_p99"]:.0f} ms at the 99th percentile, one at a time.
+
+"""
+    return text + _table(
+        ("router", "level Spearman", "AUC easy/hard", "right side", "follow-ups", *TO_LARGE, "task named rightly"),
+        [
+            (
+                "encoder",
+                *(_spread(row[key]) for key in ("level_spearman", "auc_easy_hard", "right_side")),
+                _spread(row["right_side_with_earlier_turns"]),
+                *map(_percent, row["to_large"]),
+                _spread(found["task_accuracy"]["judge"]),
+            )
+        ],
+    )
+
+
 def _own_traffic(raw: Raw) -> str:
     text = """
 ## The first labels of one's own
 
 `retrain` on labels of Mixtral's answers on MMLU, traffic the shipped judge has never seen, measured on all other rows;
 means of five drawings, the least and the most in brackets. The base rate is the mean of the same labels (0.5 without
-any). The first labels mend how far the shares come true; ranking takes more.
+any). `retrain` changes a head only where held-out labels bear it out clearly; `learned in` says in how many drawings it
+did. What it learns first is how far the shares come true; ranking takes more labels than these.
 
 """
     return text + _table(
@@ -349,6 +375,7 @@ SECTIONS: Final = {
     "new_domains": _new_domains,
     "calibration": _calibration,
     "chat": _chat,
+    "encoder": _encoder,
     "own_traffic": _own_traffic,
     "robustness": _robustness,
     "latency": _latency,

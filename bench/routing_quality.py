@@ -27,9 +27,11 @@ from bench.quality_retraining import own_traffic
 from classifiers.artefact import DEFAULT_FOLDER
 from classifiers.contract import AskText
 from classifiers.learned import LearnedClassifier
+from classifiers.tiers import load_classifier
 from classifiers.training import robustness
 from classifiers.training.dataset import OutcomeRow, read_outcomes
 from classifiers.training.evaluate import Lessons, evaluate
+from classifiers.training.judging import cpu_milliseconds
 from router.ask import user_text
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -127,6 +129,15 @@ def calibration(bench: Bench) -> Any:
     return {"small_head": report["small_head"]}
 
 
+def encoder(bench: Bench) -> Any:
+    """The encoder tier on the same chat prompts. Needs `make encoder`, so it is measured only where it is asked for."""
+    classifier = load_classifier("encoder")
+    assert isinstance(classifier, LearnedClassifier)
+    asks = [AskText(prompt.text) for prompt in prompts()]
+    p50, p99 = cpu_milliseconds(classifier, asks)
+    return {"classifier": classifier.name, "ms_p50": p50, "ms_p99": p99, **chat(classifier, SEED)}
+
+
 PARTS: Final[Mapping[str, Callable[[Bench], Any]]] = {
     "zero_shot": zero_shot,
     "own_labels": own_labels,
@@ -138,7 +149,9 @@ PARTS: Final[Mapping[str, Callable[[Bench], Any]]] = {
     ),
     "robustness": pushed,
     "latency": latency,
+    "encoder": encoder,
 }
+OPTIONAL: Final = ("encoder",)
 
 
 def main() -> None:
@@ -155,10 +168,10 @@ def main() -> None:
     if not data.is_dir():
         options.error(f"{data} is no folder; name one with --data, or set SIGNALBOX_TEST_DATA")
     bench = Bench(data, raw["looks"])
-    for part in given.only or PARTS:
+    for part in given.only or [part for part in PARTS if part not in OPTIONAL]:
         begun = time.perf_counter()
         raw[part] = PARTS[part](bench)
-        raw["artefacts"][part] = bench.classifier.name
+        raw["artefacts"][part] = raw[part]["classifier"] if part in OPTIONAL else bench.classifier.name
         raw["looks"] = bench.looks
         RAW.write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"{part}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
