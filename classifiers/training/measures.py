@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+_NO_GAP: Final = 1e-9
+"""A difference of means that is only rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def pgr_curve(scores: Floats, small: Floats, large: Floats, seed: int = 0) -> Fl
     None if the large model is not better, for then there is no gap to recover.
     """
     gap = float(large.sum() - small.sum())
-    if gap <= 0:
+    if gap <= _NO_GAP * len(small):
         return None
     curve: Floats = np.concatenate([[0.0], np.cumsum((large - small)[_ranking(scores, seed)])]) / gap
     return curve
@@ -103,7 +107,7 @@ def apgr_of_draws(draws: Floats, small: Floats, large: Floats, seed: int = 0, ti
     Each ranking is sorted once: a resample only changes how often a row counts, and rows that are the same row stay
     neighbours, so the area is that of sorting anew (ties fall as they did at first).
     """
-    if float(large.sum() - small.sum()) <= 0:
+    if float(large.sum() - small.sum()) <= _NO_GAP * len(small):
         return Figure(None)
     random = np.random.default_rng(seed)
     count = len(small)
@@ -117,7 +121,7 @@ def apgr_of_draws(draws: Floats, small: Floats, large: Floats, seed: int = 0, ti
             often = counts[order]
             gained = often * gain
             reached = np.cumsum(gained)
-            if reached[-1] > 0:
+            if reached[-1] > _NO_GAP * count:
                 figures.append(float((often * (reached - gained / 2)).sum() / (count * reached[-1])))
         if figures:
             areas.append(sum(figures) / len(figures))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
 
 from classifiers.training import measures
 
@@ -31,6 +32,30 @@ def test_no_score_beats_the_true_gain() -> None:
 def test_ties_are_broken_at_random_and_not_by_the_order_of_the_rows() -> None:
     order = np.argsort(SMALL - LARGE, kind="stable")  # rows that gain most come first
     assert measures.apgr(np.zeros(2000), SMALL[order], LARGE[order]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_interval_of_a_ranking_is_that_of_sorting_every_resample_anew() -> None:
+    score = RANDOM.random(300) + 0.3 * (LARGE - SMALL)[:300]
+    small, large = SMALL[:300], LARGE[:300]
+    quick = measures.apgr_of_draws(score[None, :], small, large, seed=3, times=400)
+    slow = measures.bootstrap(lambda i: measures.apgr(score[i], small[i], large[i]), 300, seed=3, times=400)
+    assert quick.value == pytest.approx(slow.value)
+    assert quick.low == pytest.approx(slow.low) and quick.high == pytest.approx(slow.high)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=30))
+def test_the_area_under_the_roc_curve_agrees_with_scikit_learn(rows: list[tuple[int, bool]]) -> None:
+    scores, good = (np.array(side) for side in zip(*rows, strict=True))
+    if good.all() or not good.any():
+        assert measures.auc(scores.astype(float), good) is None
+    else:
+        assert measures.auc(scores.astype(float), good) == pytest.approx(roc_auc_score(good, scores))
+
+
+def test_a_gap_that_is_only_rounding_is_none() -> None:
+    small, large = np.array([0.3, 0.1, 0.2]), np.array([0.1, 0.2, 0.3])
+    assert measures.apgr(np.arange(3.0), small, large) is None
+    assert measures.apgr_of_draws(np.arange(3.0)[None, :], small, large).value is None
 
 
 def test_there_is_no_gap_to_recover_when_the_large_model_is_not_better() -> None:
