@@ -28,7 +28,8 @@ from tests.servers import PostgresServer, RedisServer, free_port
 from .compose import NEEDED, ROOT, Command, as_process, dockerfile_lines, read_services
 
 READY_SECONDS = 60.0
-SERVICES = read_services(NEEDED | {"RETRAIN_SECONDS": "3600"})
+SERVICES = read_services(NEEDED | {"RETRAIN_SECONDS": "3600", "SIGNALBOX_CLASSIFIER": "fast"})
+"""Without the encoder, which is not installed here; `tests/encoder` has it."""
 PROGRAMS = Path(sys.executable).parent
 
 

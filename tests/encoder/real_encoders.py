@@ -111,6 +111,7 @@ def test_the_package_with_the_weights_is_found_and_holds_the_published_ones() ->
     assert hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest() == WEIGHTS_SHA256
 
 
+@pytest.mark.timeout(600)  # it trains twice
 def test_an_artefact_is_trained_shown_verified_and_judges(
     tiny: Path,
     outcomes: Path,
