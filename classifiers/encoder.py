@@ -26,6 +26,8 @@ WEIGHTS_FILE: Final = "model.safetensors"
 HEAD_CHARS, TAIL_CHARS = 900, 400
 """Cut off before tokens are counted, so that a long paste costs no more to tokenise than to embed."""
 AT_ONCE: Final = 32
+ALIKE: Final = 1.5
+"""How much longer the longest of those computed together may be than the shortest: padding costs as much as text."""
 INSTALL: Final = "pip install torch==2.13.0 'signalbox[encoder]'"
 
 _WARM_UP: Final = ("hello", "What is asked for stands at the beginning or the end. " * 12)
@@ -55,14 +57,18 @@ class SentenceEncoder:
         self.embed(_WARM_UP)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, shape (len(texts), d), of the head and tail of each text. Very many are taken in parts."""
+        """Unit vectors, shape (len(texts), d), of the head and tail of each text. Like lengths go together."""
         if self._torch.get_num_threads() != self._threads:  # of the calling thread
             self._torch.set_num_threads(self._threads)
         rows = [self._tokens(ids) for ids in self._ids([_capped(text) for text in texts])]
-        if len(rows) <= AT_ONCE:
+        if len(rows) == 1:
             return self._embed(rows)
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))  # padding costs as much as text
-        parts = [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        parts: list[list[int]] = []
+        for place in order:
+            if not parts or len(parts[-1]) == AT_ONCE or len(rows[place]) > ALIKE * len(rows[parts[-1][0]]):
+                parts.append([])
+            parts[-1].append(place)
         embedded = np.vstack([self._embed([rows[place] for place in part]) for part in parts])
         vectors: NDArray[np.float32] = np.empty_like(embedded)
         vectors[order] = embedded
