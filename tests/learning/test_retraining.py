@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers.artefact import load_default, unpack
+from classifiers.artefact import DEFAULT_FOLDER, load_default, pack, unpack
 from classifiers.contract import AskText, ModelCard
 from classifiers.learned import LearnedClassifier
+from classifiers.tiers import load_tier
 from router.domain import Outcome, Usage
 from router.errors import NotFound
 from router.learning.retrain import Retraining, retrain
@@ -153,3 +154,16 @@ async def test_two_retrainings_at_once_leave_one_current_judge_that_loads(store:
     assert first.sha256 == second.sha256, "the same labels give the same bytes"
     assert len(await registry.history()) == 1
     unpack(await registry.fetch(current), tmp_path / "current")
+
+
+async def test_a_tier_is_retrained_from_its_own_artefact_whatever_is_current(store: SqlStore, tmp_path: Path) -> None:
+    said: list[str] = []
+    registry = Registry(store)
+    await registry.promote(await registry.save(pack(DEFAULT_FOLDER), {}), "tests")
+    for tier in ("fast", "encoder"):
+        done = await retrain(store, read_window("1d"), promote=False, by="tests", tier=tier, say=said.append)
+        assert not done.report.changed
+    assert [line for line in said if line.startswith("current")] == [
+        f"current judge: fast@{load_default().digest}",
+        f"current judge: encoder@{load_tier('encoder').digest}",
+    ]
