@@ -77,6 +77,10 @@ def from_others(
     # By their words: ids of different files may well be the same numbers.
     known = set(map(words_of, paired.queries))
     kept = np.flatnonzero([words_of(query) not in known for query in taught.queries])
+    if not len(kept):
+        raise TrainingError(
+            "every query with both models in the files to learn from is in the file that is scored, too"
+        )
     lesson, exam = _Material.of(taught), _Material.of(paired)
     way = _Way(set(paired.domains.tolist()) <= set(taught.domains[kept].tolist()), linear, seed)
     everything = np.arange(len(paired))

@@ -164,7 +164,7 @@ def test_files_without_the_two_models_teach_by_tier_and_say_so(write: Write) -> 
 
 def test_a_file_does_not_teach_its_own_answers(write: Write) -> None:
     path = write(sums())
-    assert "too few to learn from" in asked(path, "--train", path, code=2)
+    assert "in the file that is scored" in asked(path, "--train", path, code=2)
 
 
 def test_ranking_is_null_where_the_large_model_is_not_better(write: Write) -> None:
