@@ -33,6 +33,7 @@ class Batcher(Generic[T, R]):
     The weight of a batch is that of its heaviest item times their number, since encoders pad to the longest. seconds:
     how long a batch should take, by what the last ones took for their weight; one item alone may take longer. An item
     whose future was cancelled while it waited is not computed. What `run` raises, every item of its batch gets.
+    prepare: called once, first, in the thread; `ready` has what came of it, and where it raised nothing is ever run.
     """
 
     def __init__(
@@ -44,7 +45,10 @@ class Batcher(Generic[T, R]):
         most: int = MOST,
         room: int = ROOM,
         seconds: float = math.inf,
+        prepare: Callable[[], None] = lambda: None,
     ):
+        self._prepare = prepare
+        self.ready: Future[None] = Future()
         self._run, self._weigh = run, weigh
         self._heaviest, self._most, self._room, self._seconds = heaviest, most, room, seconds
         self._seconds_per_weight = 0.0
@@ -87,6 +91,12 @@ class Batcher(Generic[T, R]):
         return len(self._waiting) < self._room
 
     def _work(self) -> None:
+        try:
+            self._prepare()
+        except BaseException as error:
+            self.ready.set_exception(error)
+            return
+        self.ready.set_result(None)
         while batch := self._next():
             began = time.monotonic()
             try:

@@ -90,8 +90,13 @@ class Aside:
 
     async def start(self) -> None:
         """Loads the encoder. One that cannot be loaded is told in the log; then the quick classifier answers."""
+        seconds = self._budget_seconds * BATCH_SHARE
+        # Loaded in the thread that uses it: the first batch of another thread would take more than a second.
+        batcher = Batcher(
+            _vectors, weigh=_tokens, heaviest=HEAVIEST_TOKENS, seconds=seconds, prepare=self._load_embedder
+        )
         try:
-            self._embedder = await asyncio.to_thread(self._load, self._weights)
+            await asyncio.wrap_future(batcher.ready)
         except ClassifierError as error:
             log.error("the encoder is not there, the fast judge answers for it: %s", error)
             return
@@ -99,8 +104,10 @@ class Aside:
             log.exception("the encoder cannot be loaded, the fast judge answers for it")
             return
         self._classifier = self._able(self._classifier.artefact)
-        seconds = self._budget_seconds * BATCH_SHARE
-        self._batcher = Batcher(_vectors, weigh=_tokens, heaviest=HEAVIEST_TOKENS, seconds=seconds)
+        self._batcher = batcher
+
+    def _load_embedder(self) -> None:
+        self._embedder = self._load(self._weights)
 
     async def aclose(self) -> None:
         """Ends the thread, after the batch it is at."""

@@ -218,3 +218,17 @@ def test_features_that_are_only_read_say_what_they_lack() -> None:
     featurise = encoder_artefact().featurise
     with pytest.raises(EncoderError, match=r"classifiers\.tiers"):
         featurise(AskText("hello"))
+
+
+async def test_the_encoder_is_loaded_in_the_thread_that_uses_it() -> None:
+    letters, loaded_in = Letters(), set[int]()
+
+    def load(weights: str) -> Embedder:
+        loaded_in.add(threading.get_ident())
+        return letters
+
+    aside = Aside(encoder_artefact(), load, budget_seconds=5.0)
+    await aside.start()
+    assert (await said(Judge(FAST, aside=aside))).classifier == aside.name
+    assert letters.threads == loaded_in and threading.get_ident() not in loaded_in
+    await aside.aclose()
