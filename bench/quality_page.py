@@ -61,9 +61,9 @@ real models, published by others.
 TAKE: Final = """\
 **What to take from it.** A judge that reads only the question knows little of which models will fail on it. On the
 published test sets {beside_length}; on chat prompts it parts easy from hard clearly better than length does. With
-labels of the same traffic it does better still: a few hundred match the best published router, and they mend the shares first.
-So trust the figures of a file like your traffic, not the best row on this page, and let `retrain` learn from what you
-log.
+labels of the same traffic it does better still: a few hundred match the best published router, and they mend the shares
+first. So trust the figures of a file like your traffic, not the best row on this page, and let `retrain` learn from
+what you log.
 """
 
 
