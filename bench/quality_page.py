@@ -153,14 +153,14 @@ is told. `incumbent` is the shipped judge; it was trained on the last two files,
         + """
 ![Quality for cost and calibration on MMLU, five folds](images/routing-quality-own-labels.png)
 
-How the readers were chosen: by folds of MMLU-Pro and the mixed tasks. A first choice (trees and words, n / (n + 500)) had
-APGR 0.692 on MMLU and 0.594 with 500 labels; that second figure was why a second round was made, on the two training
-files again, so **the figures on MMLU above are not quite blind**. Words rank best where the domain is known, trees best
-within domains that are not, linear heads best across the mixed tasks with domains left out; no single one is good
-everywhere, and the mean of the three nearly is. The difference of both models' shares beats P(small fails) alone only
-once labels are plenty, so the large model's share counts n / (n + 250). Character n-grams gained a little more for much
-more time, a kernel in place of the trees nothing. (These comparisons were made once, while it was built; the command
-does not remake them.)
+How the readers were chosen: by folds of MMLU-Pro and the mixed tasks. A first choice (trees and words, n / (n + 500))
+had APGR 0.692 on MMLU and 0.594 with 500 labels; that second figure was why a second round was made, on the two
+training files again, so **the figures on MMLU above are not quite blind**. Words rank best where the domain is known,
+trees best within domains that are not, linear heads best across the mixed tasks with domains left out; no single one
+is good everywhere, and the mean of the three nearly is. The difference of both models' shares beats P(small fails)
+alone only once labels are plenty, so the large model's share counts n / (n + 250). Character n-grams gained a little
+more for much more time, a kernel in place of the trees nothing. (These comparisons were made once, while it was
+built; the command does not remake them.)
 """
     )
 
