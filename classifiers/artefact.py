@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from classifiers.embedded import PROJECTION_FILES, EmbeddedFeatures, load_projection, save_projection
 from classifiers.errors import ArtefactError
 from classifiers.features import FeatureFunction
+from classifiers.grams import GRAM_FILES, load_grams, save_grams
 from classifiers.vectors import VECTOR_FILES, load_vectors, save_vectors
 
 FORMAT: Final = "signalbox-artefact"
@@ -108,6 +109,8 @@ def save_artefact(artefact: Artefact, folder: Path, about: Mapping[str, Any], te
         np.save(folder / f"{name}.npy", np.ascontiguousarray(array, np.float32), allow_pickle=False)
     if artefact.featurise.vectors is not None:
         save_vectors(artefact.featurise.vectors, folder)
+    if artefact.featurise.grams is not None:
+        save_grams(artefact.featurise.grams, folder)
     reads: dict[str, Any] = {"tier": artefact.tier}
     if isinstance(artefact.featurise, EmbeddedFeatures):
         save_projection(artefact.featurise.projection, folder)
@@ -164,13 +167,14 @@ def load_artefact(folder: Path) -> Artefact:
 def _featurise(folder: Path, manifest: Mapping[str, Any]) -> FeatureFunction:
     """That of a folder, without its encoder. Raises OSError or ValueError."""
     vectors = load_vectors(folder) if VECTOR_FILES[0] in manifest["files"] else None
+    grams = load_grams(folder) if GRAM_FILES[0] in manifest["files"] else None
     if manifest.get("tier", "fast") != "encoder":
-        return FeatureFunction(vectors)
+        return FeatureFunction(vectors, grams)
     encoder = manifest.get("encoder")
     weights = encoder.get("weights_sha256") if isinstance(encoder, dict) else None
     if not isinstance(weights, str) or not set(PROJECTION_FILES) <= set(manifest["files"]):
         raise ValueError("the manifest does not say what encoder it needs, or the projection is not there")
-    return EmbeddedFeatures(vectors, load_projection(folder, weights))
+    return EmbeddedFeatures(vectors, load_projection(folder, weights), grams=grams)
 
 
 def load_default() -> Artefact:

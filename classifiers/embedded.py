@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from classifiers.contract import AskText, Embedder
 from classifiers.errors import EncoderError
 from classifiers.features import FeatureFunction, Vector
+from classifiers.grams import GramTable
 from classifiers.vectors import BOUND, WordVectors
 
 HEAD_TOKENS, TAIL_TOKENS = 92, 34
@@ -66,8 +67,14 @@ class EmbeddedFeatures(FeatureFunction):
     vectors: give the parent's columns. embedder: None where vectors are only read; then a call raises EncoderError.
     """
 
-    def __init__(self, vectors: WordVectors | None, projection: Projection, embedder: Embedder | None = None):
-        super().__init__(vectors)
+    def __init__(
+        self,
+        vectors: WordVectors | None,
+        projection: Projection,
+        embedder: Embedder | None = None,
+        grams: GramTable | None = None,
+    ):
+        super().__init__(vectors, grams)
         self.projection, self.embedder = projection, embedder
         self._first, self.size = self.size, self.size + len(projection.axes)
         parts = f"signalbox embedded {HEAD_TOKENS} {TAIL_TOKENS} {self.digest} {projection.digest}"
@@ -86,6 +93,9 @@ class EmbeddedFeatures(FeatureFunction):
             texts = [self.plain_into(ask, row) for ask, row in zip(asks, vectors, strict=True)]
             vectors[:, self._first :] = self.projection.apply(self.embedder.embed(texts))
         return vectors
+
+    def with_grams(self, grams: GramTable) -> EmbeddedFeatures:
+        return EmbeddedFeatures(self.vectors, self.projection, self.embedder, grams)
 
     def with_embedder(self, embedder: Embedder) -> EmbeddedFeatures:
         """The same function, able to embed. That the embedder's weights are right is the caller's to check."""

@@ -1,8 +1,8 @@
 """The one function that turns an ask into numbers, for serving and for training alike.
 
-A vector is the hand-made block (shape, scripts, structure, what is asked for, language) followed by the mean of the
-static word vectors that come with an artefact. All values stay within about +-8, so that the float16 copy which the
-ledger keeps loses nothing that matters. What the numbers are worth is learned elsewhere.
+A vector is the hand-made block (shape, scripts, structure, what is asked for, language), the mean of the static word
+vectors and the opinions of a table of words; both tables come with an artefact. All values stay within about +-8, so
+that the float16 copy which the ledger keeps loses nothing that matters. What they are worth is learned elsewhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from classifiers import function_words, languages, lexicon, reading
 from classifiers.contract import AskText
+from classifiers.grams import GramTable
 from classifiers.languages import LANGUAGES
 from classifiers.reading import Reading
 from classifiers.signs import Signs
@@ -106,11 +107,17 @@ class FeatureFunction:
     digest: names the function; vectors made under another digest must not be read with this one.
     """
 
-    def __init__(self, vectors: WordVectors | None = None):
-        self.vectors = vectors
+    def __init__(self, vectors: WordVectors | None = None, grams: GramTable | None = None):
+        self.vectors, self.grams = vectors, grams
         self.index = WordIndex(vectors)
-        self.size = HAND + (vectors.dimensions if vectors is not None else 0)
-        self.digest = _digest(vectors)
+        self.before_grams = HAND + (vectors.dimensions if vectors is not None else 0)
+        """Columns that do not hang on the table of words."""
+        self.size = self.before_grams + (grams.columns if grams is not None else 0)
+        self.digest = _digest(vectors, grams)
+
+    def with_grams(self, grams: GramTable) -> FeatureFunction:
+        """The same function with another table of words."""
+        return FeatureFunction(self.vectors, grams)
 
     def __call__(self, ask: AskText) -> Vector:
         vector = np.empty(self.size, np.float32)
@@ -125,11 +132,13 @@ class FeatureFunction:
         return vectors
 
     def plain_into(self, ask: AskText, out: Vector) -> str:
-        """Write the hand-made block and the mean of the word vectors; returns the text as it was read."""
+        """Write the hand-made block, the mean of the word vectors and opinions; returns the text as it was read."""
         read = reading.read(ask)
         found = self.index.find(read)
         if self.vectors is not None:
-            self.vectors.mean_into(found.rows, out[HAND : HAND + self.vectors.dimensions])
+            self.vectors.mean_into(found.rows, out[HAND : self.before_grams])
+        if self.grams is not None:
+            self.grams.opinions_into(read, out[self.before_grams : self.before_grams + self.grams.columns])
         hand_into(read, ask, found, out)
         return read.text
 
@@ -308,8 +317,8 @@ def _mixed(read: Reading, found: Findings) -> Sequence[float]:
     )
 
 
-def _digest(vectors: WordVectors | None) -> str:
-    """sha256 over the schema, the words and the table that define the function; first 16 hex digits."""
+def _digest(vectors: WordVectors | None, grams: GramTable | None) -> str:
+    """sha256 over the schema, the words and the tables that define the function; first 16 hex digits."""
     sha = hashlib.sha256(f"signalbox features {SCHEMA}\n".encode())
     for words in (
         lexicon.CONCEPTS,
@@ -320,4 +329,5 @@ def _digest(vectors: WordVectors | None) -> str:
     ):
         sha.update(repr(words).encode())
     sha.update(vectors.digest.encode() if vectors is not None else b"no vectors")
+    sha.update(grams.digest.encode() if grams is not None else b"")
     return sha.hexdigest()[:16]

@@ -6,20 +6,23 @@ the rest of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from classifiers.features import SCRIPTS, SHAPE, STRUCTURE, names
+from classifiers.grams import BUCKETS, GramTable
 from classifiers.heuristic import rule
 from classifiers.learned import FAR
+from classifiers.tasks import TASKS
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +42,8 @@ LENGTH_GUIDE: Final = 3.0
 WITHIN_PULL, ACROSS_PULL = 10_000.0, 3_300.0
 """Ridge of the two steps of `fit_exams`, or as many times the rows where those are few (see `_pull`)."""
 CENTRES: Final = 64
+GRAM_LOUDNESS: Final = 2.0
+GRAM_RIDGE: Final = 1.0
 
 _LENGTH: Final = names().index("units")
 
@@ -157,6 +162,29 @@ def _within_domains(features: Floats, labels: Floats, domains: list[str]) -> Flo
 
 def _pull(most: float, rows: int) -> float:
     return min(most, most / 9000.0 * rows)
+
+
+def fit_grams(
+    features: Floats, buckets: Sequence[list[int]], labels: Floats, tasks: Sequence[str], weights: Floats
+) -> GramTable:
+    """What each word says of the level (first column) and of each of TASKS, beyond what `features` (n, d) say.
+
+    Ridge on both together, of which the words' part is kept. labels: P(good answer of a small model), shape (n,).
+    """
+    counts = np.array([len(found) for found in buckets])
+    values = np.repeat(np.where(counts > 0, counts, 1) ** -0.5, counts)
+    where = (np.repeat(np.arange(len(buckets)), counts), np.concatenate([np.array(found, int) for found in buckets]))
+    words = sparse.csr_matrix((values, where), shape=(len(buckets), BUCKETS))
+    dense = Scaling.of(features, weights).apply(features) / features.shape[1] ** 0.5
+    goals = np.column_stack([-np.log(labels / (1.0 - labels)), *(np.array(tasks) == np.array(TASKS)[:, None])])
+    goals = (goals - goals.mean(axis=0)) / np.maximum(goals.std(axis=0), 1e-3)
+    design = sparse.hstack([sparse.csr_matrix(dense), words * GRAM_LOUDNESS]).tocsr()
+    with one_thread():
+        model = Ridge(alpha=GRAM_RIDGE, solver="sparse_cg", tol=1e-3).fit(design, goals, sample_weight=weights)
+    found = model.coef_[:, features.shape[1] :].T * GRAM_LOUDNESS
+    spread = np.maximum((words @ found).std(axis=0), 1e-6)
+    step = np.maximum(np.abs(found).max(axis=0), 1e-6) / 127.0
+    return GramTable(np.rint(found / step).astype(np.int8), (step / spread).astype(np.float32))
 
 
 def fit_gate(features: Floats, chat: NDArray[np.bool_], strength: float) -> Floats:

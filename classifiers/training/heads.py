@@ -9,7 +9,7 @@ shift in `calibrate`; reading and saving in `train`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from classifiers.artefact import Artefact, untaught_heads
 from classifiers.errors import TrainingError
 from classifiers.features import FeatureFunction
+from classifiers.grams import GramTable, buckets_of
+from classifiers.reading import read
 from classifiers.tasks import TASKS
 from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
 from classifiers.training.dataset import Row
@@ -25,6 +27,7 @@ from classifiers.training.fit import (
     Floats,
     fit_exams,
     fit_gate,
+    fit_grams,
     fit_quality,
     fit_support,
     fit_tasks,
@@ -50,10 +53,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Training rows as arrays. features: (n, d); labels are NaN where unknown; weights: (n,)."""
+    """Training rows as arrays. features: (n, d); labels are NaN where unknown; weights: (n,).
+
+    buckets: of `classifiers.grams`, by row; their columns are not among the features, for whoever fits adds them.
+    """
 
     rows: Sequence[Row]
     features: Floats
+    buckets: Sequence[list[int]]
     small: Floats
     large: Floats
     weights: Floats
@@ -71,13 +78,15 @@ class Table:
             np.array([np.nan if label is None else label for label in labels], dtype=np.float64)
             for labels in ([row.small for row in rows], [row.large for row in rows])
         )
-        return cls(rows, features, small, large, weights)
+        buckets = [buckets_of(read(row.ask)) for row in rows]
+        return cls(rows, features, buckets, small, large, weights)
 
     def part(self, indices: Any) -> Table:
         chosen = np.arange(len(self.rows))[indices]
         return Table(
             [self.rows[index] for index in chosen],
             self.features[chosen],
+            [self.buckets[index] for index in chosen],
             self.small[chosen],
             self.large[chosen],
             self.weights[chosen],
@@ -97,7 +106,13 @@ class Table:
 
 
 def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed: int) -> Artefact:
-    """All heads on all rows of the table, calibrated on folds of it. strength: of the chat heads."""
+    """All heads on all rows of the table, calibrated on folds of it. strength: of the chat heads.
+
+    featurise: without a table of words, which is fitted here first.
+    """
+    grams, opinions = words_of_chat(table, seed)
+    featurise = featurise.with_grams(grams)
+    table = with_opinions(table, opinions, featurise)
     chat, exams = table.part(table.chat), table.part(~table.chat)
     worlds = fit_worlds(chat, exams, table, strength, seed)
     # Only our own prompts name their task; benchmarks as a whole taught the task head worse than nothing.
@@ -115,6 +130,30 @@ def fit_artefact(table: Table, featurise: FeatureFunction, strength: float, seed
     }
     single = {name: array.astype(np.float32) for name, array in arrays.items()}
     return Artefact(featurise, TASKS, (), (), manifest={}, **single)
+
+
+def words_of_chat(table: Table, seed: int) -> tuple[GramTable, Floats]:
+    """(the table of words of all chat rows, its columns for every row from a table that has not seen the row)."""
+
+    def fit(rows: Table) -> GramTable:
+        tasks = [row.task for row in rows.rows]
+        return fit_grams(rows.features, rows.buckets, rows.small, tasks, rows.weights)
+
+    chat = table.part(table.chat)
+    of_all = fit(chat)
+    opinions = of_all.opinions(table.buckets).astype(np.float64)
+    places = np.flatnonzero(table.chat)
+    for seen, unseen in folds(chat.groups, min(FOLDS, len(set(chat.groups))), seed):
+        opinions[places[unseen]] = fit(chat.part(seen)).opinions([chat.buckets[index] for index in unseen])
+    return of_all, opinions
+
+
+def with_opinions(table: Table, opinions: Floats, featurise: FeatureFunction) -> Table:
+    """The same rows with the columns of a table of words where `featurise` has them."""
+    before, after = np.split(table.features, [featurise.before_grams], axis=1)
+    # float16, because that is what the ledger keeps and retraining sees.
+    columns = opinions.astype(np.float16).astype(np.float64)
+    return replace(table, features=np.hstack([before, columns, after]))
 
 
 def fit_worlds(chat: Table, exams: Table, table: Table, strength: float, seed: int) -> Floats:

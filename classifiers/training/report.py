@@ -50,9 +50,13 @@ def measure(table: Table, featurise: FeatureFunction, strength: float, seed: int
         small, support = np.zeros(len(table.rows)), np.zeros(len(table.rows))
         tasks = np.empty(len(table.rows), dtype="U16")
         for seen, unseen in splits:
-            classifier = LearnedClassifier(heads.fit_artefact(table.part(seen), featurise, strength, seed))
-            for index in np.arange(len(table.rows))[unseen]:
-                said = classifier.assess_features(table.features[index].astype(np.float32), ())
+            artefact = heads.fit_artefact(table.part(seen), featurise, strength, seed)
+            classifier, grams = LearnedClassifier(artefact), artefact.featurise.grams
+            assert grams is not None
+            part = table.part(unseen)
+            read = heads.with_opinions(part, grams.opinions(part.buckets).astype(np.float64), artefact.featurise)
+            for index, vector in zip(np.arange(len(table.rows))[unseen], read.features, strict=True):
+                said = classifier.assess_features(vector.astype(np.float32), ())
                 small[index], support[index], tasks[index] = 1.0 - said.complexity, said.support, said.task
         return Judged(small, support, tasks)
 

@@ -1,0 +1,94 @@
+"""What single words say of an ask, learned from prompts: a hashed table whose rows are added up, one column an opinion.
+
+Word vectors blur which word stood there; here each word, and once more each word of the opening, votes for itself. In
+scripts without spaces characters and pairs of them take the place of words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.reading import Reading
+
+BUCKETS: Final = 1 << 15
+LEAD_WORDS: Final = 4
+MOST_CHARS: Final = 48
+"""Of a run without spaces."""
+BOUND: Final = 8.0
+
+_WORD, _LEAD, _PAIR, _CHAR = range(4)
+"""What kind of gram it is, as the seed of its hash."""
+
+
+class GramTable:
+    """table: int8, shape (BUCKETS, c). scale: float32, shape (c,), so that a unit is about one standard deviation."""
+
+    def __init__(self, table: NDArray[np.int8], scale: NDArray[np.float32]):
+        self.table, self.scale = table, scale
+        self.columns = int(table.shape[1])
+        sha = hashlib.sha256(np.ascontiguousarray(table).tobytes())
+        sha.update(np.ascontiguousarray(scale, np.float32).tobytes())
+        self.digest = sha.hexdigest()
+        self._rows = (table * scale).astype(np.float32)
+
+    def opinions_into(self, read: Reading, out: NDArray[np.float32]) -> None:
+        """Write the opinions about a reading into `out`, shape (c,)."""
+        found = buckets_of(read)
+        if found:
+            total = np.add.reduce(self._rows.take(found, axis=0))
+            np.clip(total * len(found) ** -0.5, -BOUND, BOUND, out)
+        else:
+            out[:] = 0.0
+
+    def opinions(self, buckets: Iterable[list[int]]) -> NDArray[np.float32]:
+        """The same for many readings whose buckets are known, shape (n, c)."""
+        rows = [self._rows.take(found, axis=0).sum(axis=0) * max(1, len(found)) ** -0.5 for found in buckets]
+        columns: NDArray[np.float32] = np.clip(np.stack(rows), -BOUND, BOUND).astype(np.float32)
+        return columns
+
+
+def buckets_of(read: Reading) -> list[int]:
+    """Rows of the table that a reading names, each once, in order."""
+    words = read.words
+    if not read.signs.spaceless:
+        octets = [word.encode("utf-8", "surrogatepass") for word in words]
+        found = {crc32(word) for word in octets}
+        found.update([crc32(word, _LEAD) for word in octets[:LEAD_WORDS]])
+        return sorted({gram & (BUCKETS - 1) for gram in found})
+    found = set()
+    for number, word in enumerate(words):
+        if word.isascii():
+            spelt = word.encode()
+            found.add(crc32(spelt))
+            if number < LEAD_WORDS:
+                found.add(crc32(spelt, _LEAD))
+            continue
+        run = word[:MOST_CHARS]
+        found.update(crc32(char.encode("utf-8", "surrogatepass"), _CHAR) for char in run)
+        found.update(crc32(run[at : at + 2].encode("utf-8", "surrogatepass"), _PAIR) for at in range(len(run) - 1))
+    return sorted({gram & (BUCKETS - 1) for gram in found})
+
+
+GRAM_FILES: Final = ("gram_table.npy", "gram_scale.npy")
+
+
+def save_grams(grams: GramTable, folder: Path) -> None:
+    """Two arrays: the table, the scale."""
+    np.save(folder / GRAM_FILES[0], grams.table, allow_pickle=False)
+    np.save(folder / GRAM_FILES[1], grams.scale, allow_pickle=False)
+
+
+def load_grams(folder: Path) -> GramTable:
+    """What `save_grams` wrote. Raises OSError or ValueError; an artefact checks its files before this is called."""
+    table, scale = (np.load(folder / name, allow_pickle=False) for name in GRAM_FILES)
+    fits = table.ndim == 2 and table.shape[0] == BUCKETS and table.dtype == np.int8 and scale.shape == table.shape[1:]
+    if not fits or scale.dtype != np.float32 or not np.isfinite(scale).all():
+        raise ValueError("the table of grams does not fit")
+    return GramTable(table, scale)
