@@ -84,8 +84,8 @@ def parts(taken: dict[Key, list[int]]) -> None:
     """The same for what the learned judge does one after the other."""
     learned, source = LearnedClassifier.load(), random.Random(2)
     featurise = learned.artefact.featurise
-    vectors = featurise.vectors
-    assert vectors is not None, "the artefact that ships has word vectors"
+    vectors, grams = featurise.vectors, featurise.grams
+    assert vectors is not None and grams is not None, "the artefact that ships has both tables"
     for _ in range(ROUNDS):
         for tokens in source.sample(TOKENS, len(TOKENS)):
             ask = ask_of(tokens, source)
@@ -99,8 +99,13 @@ def parts(taken: dict[Key, list[int]]) -> None:
             vector = np.empty(featurise.size, np.float32)
             read = timed("  read: signs and words", lambda ask=ask: reading.read(ask))
             found = timed("  look the words up", lambda read=read: featurise.index.find(read))
-            rows, out = found.rows, vector[features.HAND :]
+            rows, out, said = (
+                found.rows,
+                vector[features.HAND : featurise.before_grams],
+                vector[featurise.before_grams :],
+            )
             timed("  word vectors", lambda rows=rows, out=out: vectors.mean_into(rows, out))
+            timed("  opinions of words", lambda read=read, said=said: grams.opinions_into(read, said))
             timed(
                 "  hand-made columns",
                 lambda read=read, ask=ask, found=found, vector=vector: features.hand_into(read, ask, found, vector),

@@ -36,14 +36,14 @@ class GramTable:
         sha = hashlib.sha256(np.ascontiguousarray(table).tobytes())
         sha.update(np.ascontiguousarray(scale, np.float32).tobytes())
         self.digest = sha.hexdigest()
-        self._rows = (table * scale).astype(np.float32)
+        self._rows = np.ascontiguousarray(table * scale, np.float32)
 
     def opinions_into(self, read: Reading, out: NDArray[np.float32]) -> None:
         """Write the opinions about a reading into `out`, shape (c,)."""
         found = buckets_of(read)
         if found:
-            total = np.add.reduce(self._rows.take(found, axis=0))
-            np.clip(total * len(found) ** -0.5, -BOUND, BOUND, out)
+            np.multiply(np.add.reduce(self._rows.take(found, axis=0)), len(found) ** -0.5, out)
+            out.clip(-BOUND, BOUND, out)
         else:
             out[:] = 0.0
 
@@ -81,7 +81,7 @@ GRAM_FILES: Final = ("gram_table.npy", "gram_scale.npy")
 
 def save_grams(grams: GramTable, folder: Path) -> None:
     """Two arrays: the table, the scale."""
-    np.save(folder / GRAM_FILES[0], grams.table, allow_pickle=False)
+    np.save(folder / GRAM_FILES[0], np.ascontiguousarray(grams.table), allow_pickle=False)
     np.save(folder / GRAM_FILES[1], grams.scale, allow_pickle=False)
 
 

@@ -26,7 +26,8 @@ from tests.judge.asks import CARDS
 
 GOLDEN = Path(__file__).with_name("golden.json")
 DATA = Path(__file__).parent.parent / "data"
-DIMENSIONS = 128
+LEARNED = 128 + 15
+"""Columns after the hand-made ones: word vectors, opinions of words."""
 SETS = ("chat_even_lengths", "chat_natural_lengths", "chat_never_large")
 
 _CODE = """Why does this fail?
@@ -160,7 +161,7 @@ def _facts(said: Assessment) -> list[float | str]:
 
 
 def packed(vector: Vector) -> dict[str, Any]:
-    """A vector for JSON: its hand-made columns by name where they are not zero, its word vector as base64 float32."""
+    """A vector for JSON: its hand-made columns by name where they are not zero, the learned ones as base64 float32."""
     hand = {name: round(value, 8) for name, value in zip(names(), vector[:HAND].tolist(), strict=True) if value}
     words = vector[HAND:].astype("<f4")
     return {"hand": hand, "words": base64.b64encode(words.tobytes()).decode() if words.any() else ""}
@@ -168,7 +169,7 @@ def packed(vector: Vector) -> dict[str, Any]:
 
 def unpacked(kept: dict[str, Any]) -> Vector:
     hand = np.array([kept["hand"].get(name, 0.0) for name in names()], np.float32)
-    words = np.frombuffer(base64.b64decode(kept["words"]), "<f4") if kept["words"] else np.zeros(DIMENSIONS, np.float32)
+    words = np.frombuffer(base64.b64decode(kept["words"]), "<f4") if kept["words"] else np.zeros(LEARNED, np.float32)
     return np.concatenate([hand, words])
 
 
