@@ -42,8 +42,12 @@ def readings_without(text: str) -> tuple[str, ...]:
 def _run(words: list[str]) -> int:
     """How many of the first words hang together by nothing."""
     votes = language_votes()
+    # Other scripts have no function words here, or write no spaces: their sentences would all look like strings. A few
+    # of their words among Latin ones are no sentence.
+    in_latin = 2 * sum(word[0] < _BEYOND_LATIN for word in words) > len(words)
     for count, word in enumerate(words):
-        # Other scripts have no function words here, or write no spaces: their sentences would all look like strings.
-        if word[-1] in _SIGNS or word.lower() in votes or word[0] >= _BEYOND_LATIN:
+        if word[-1] in _SIGNS or (word.lower() in votes and word[0] < _BEYOND_LATIN):
+            return count
+        if word[0] >= _BEYOND_LATIN and not in_latin:
             return count
     return len(words)

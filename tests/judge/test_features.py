@@ -162,8 +162,9 @@ def test_strange_words_lower_the_support() -> None:
     assert foreign < familiar and gibberish < 0.2
 
 
-def test_another_table_of_words_is_another_feature_function() -> None:
-    vectors = load_default().featurise.vectors
-    assert vectors is not None
-    assert FeatureFunction(vectors).digest == load_default().featurise.digest != HAND.digest
+def test_other_tables_of_words_are_another_feature_function() -> None:
+    shipped = load_default().featurise
+    assert shipped.vectors is not None and shipped.grams is not None
+    assert FeatureFunction(shipped.vectors, shipped.grams).digest == shipped.digest
+    assert len({shipped.digest, FeatureFunction(shipped.vectors).digest, HAND.digest}) == 3
     assert features.names(4)[-1] == "vector:3"

@@ -123,7 +123,7 @@ def test_training_too_few_rows_says_so() -> None:
 
 def test_artefacts_are_listed_shown_and_verified() -> None:
     listed = runner.invoke(app(), ["artefacts", "list", "--json"])
-    assert [row["name"] for row in json.loads(listed.stdout)] == ["default"]
+    assert [row["name"] for row in json.loads(listed.stdout)] == ["default", "encoder"]
     shown = runner.invoke(app(), ["artefacts", "show", "--json"])
     assert json.loads(shown.stdout)["format"] == "signalbox-artefact"
     assert runner.invoke(app(), ["artefacts", "verify"]).exit_code == 0
