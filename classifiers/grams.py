@@ -81,7 +81,7 @@ GRAM_FILES: Final = ("gram_table.npy", "gram_scale.npy")
 
 def save_grams(grams: GramTable, folder: Path) -> None:
     """Two arrays: the table, the scale."""
-    np.save(folder / GRAM_FILES[0], np.ascontiguousarray(grams.table), allow_pickle=False)
+    np.save(folder / GRAM_FILES[0], grams.table, allow_pickle=False)
     np.save(folder / GRAM_FILES[1], grams.scale, allow_pickle=False)
 
 
