@@ -101,6 +101,7 @@ def chat(classifier: LearnedClassifier, seed: int) -> dict[str, Any]:
                 "level_spearman": _of_pairs(measures.spearman, score, level, seed),
                 "auc_easy_hard": _of_pairs(measures.auc, score, hard, seed),
                 "right_side": _share(to_large == hard, seed),
+                "auc_with_earlier_turns": _of_pairs(measures.auc, score[follow], hard[follow], seed),
                 "right_side_with_earlier_turns": _share((to_large == hard)[follow], seed),
                 "to_large": [float(np.mean(to_large[level == number])) for number in range(len(LEVELS))],
             }

@@ -220,16 +220,18 @@ def _chat(raw: Raw) -> str:
 {found["n"]} prompts that were written for testing alone, in many languages, {found["with_earlier_turns"]} with
 earlier turns. **Their levels and tasks were set by us**, by the people who wrote them, not measured on models. `right
 side` is the share of prompts with trivial and easy below complexity 0.35 and hard and expert above it, where 0.35
-itself rests on anchors set by us; `follow-ups` the same of those with earlier turns. Task type, length and random make
+itself rests on anchors set by us, and a hard prompt is anchored at 0.275, so most of the wrong sides are hard prompts
+below it. `follow-ups` are the same two figures of those with earlier turns. Task type, length and random make
 as many large calls as the judge; task type knows the task as it was set.
 
 """
     text += _table(
-        ("router", "level Spearman", "AUC easy/hard", "right side", "follow-ups", *TO_LARGE),
+        ("router", "level Spearman", "AUC easy/hard", "right side", "follow-ups: AUC", "right side", *TO_LARGE),
         [
             (
                 name, _spread(row["level_spearman"]), _spread(row["auc_easy_hard"]), _spread(row["right_side"]),
-                _spread(row["right_side_with_earlier_turns"]), *map(_percent, row["to_large"]),
+                _spread(row["auc_with_earlier_turns"]), _spread(row["right_side_with_earlier_turns"]),
+                *map(_percent, row["to_large"]),
             )
             for name, row in found["routers"].items()
         ],
@@ -258,11 +260,21 @@ The encoder tier (`{found["classifier"]}`) on the same prompts; CPU {found["ms_p
 
 """
     return text + _table(
-        ("router", "level Spearman", "AUC easy/hard", "right side", "follow-ups", *TO_LARGE, "task named rightly"),
+        (
+            "router",
+            "level Spearman",
+            "AUC easy/hard",
+            "right side",
+            "follow-ups: AUC",
+            "right side",
+            *TO_LARGE,
+            "task named rightly",
+        ),
         [
             (
                 "encoder",
                 *(_spread(row[key]) for key in ("level_spearman", "auc_easy_hard", "right_side")),
+                _spread(row["auc_with_earlier_turns"]),
                 _spread(row["right_side_with_earlier_turns"]),
                 *map(_percent, row["to_large"]),
                 _spread(found["task_accuracy"]["judge"]),
