@@ -105,7 +105,7 @@ def parts(taken: dict[Key, list[int]]) -> None:
                 vector[featurise.before_grams :],
             )
             timed("  word vectors", lambda rows=rows, out=out: vectors.mean_into(rows, out))
-            timed("  opinions of words", lambda read=read, said=said: grams.opinions_into(read, said))
+            timed("  opinions of words", lambda found=found, said=said: grams.opinions_into(found.grams, said))
             timed(
                 "  hand-made columns",
                 lambda read=read, ask=ask, found=found, vector=vector: features.hand_into(read, ask, found, vector),

@@ -138,7 +138,7 @@ class FeatureFunction:
         if self.vectors is not None:
             self.vectors.mean_into(found.rows, out[HAND : self.before_grams])
         if self.grams is not None:
-            self.grams.opinions_into(read, out[self.before_grams : self.before_grams + self.grams.columns])
+            self.grams.opinions_into(found.grams, out[self.before_grams : self.before_grams + self.grams.columns])
         hand_into(read, ask, found, out)
         return read.text
 

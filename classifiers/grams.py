@@ -23,8 +23,11 @@ MOST_CHARS: Final = 48
 """Of a run without spaces."""
 BOUND: Final = 8.0
 
-_WORD, _LEAD, _PAIR, _CHAR = range(4)
-"""What kind of gram it is, as the seed of its hash."""
+LONGEST_WORD: Final = 24
+"""Letters of a word that count; `classifiers.words` knows longer ones by these alone."""
+
+_LEAD, _PAIR, _CHAR = 1, 2, 3
+"""What kind of gram it is, as the seed of its hash; a word's own is 0."""
 
 
 class GramTable:
@@ -38,11 +41,10 @@ class GramTable:
         self.digest = sha.hexdigest()
         self._rows = np.ascontiguousarray(table * scale, np.float32)
 
-    def opinions_into(self, read: Reading, out: NDArray[np.float32]) -> None:
-        """Write the opinions about a reading into `out`, shape (c,)."""
-        found = buckets_of(read)
-        if found:
-            np.multiply(np.add.reduce(self._rows.take(found, axis=0)), len(found) ** -0.5, out)
+    def opinions_into(self, buckets: list[int], out: NDArray[np.float32]) -> None:
+        """Write the opinions of these rows (see `buckets_of`) into `out`, shape (c,)."""
+        if buckets:
+            np.multiply(np.add.reduce(self._rows.take(buckets, axis=0)), len(buckets) ** -0.5, out)
             out.clip(-BOUND, BOUND, out)
         else:
             out[:] = 0.0
@@ -54,26 +56,27 @@ class GramTable:
         return columns
 
 
+def grams_of(word: str) -> tuple[int, int]:
+    """(row of a word, its row where it stands in the opening). Only the head of a long word counts."""
+    spelt = word[:LONGEST_WORD].encode("utf-8", "surrogatepass")
+    return crc32(spelt) & (BUCKETS - 1), crc32(spelt, _LEAD) & (BUCKETS - 1)
+
+
 def buckets_of(read: Reading) -> list[int]:
     """Rows of the table that a reading names, each once, in order."""
     words = read.words
     if not read.signs.spaceless:
-        octets = [word.encode("utf-8", "surrogatepass") for word in words]
-        found = {crc32(word) for word in octets}
-        found.update([crc32(word, _LEAD) for word in octets[:LEAD_WORDS]])
-        return sorted({gram & (BUCKETS - 1) for gram in found})
-    found = set()
+        pairs = [grams_of(word) for word in words]
+        return sorted({*(gram for gram, _ in pairs), *(lead for _, lead in pairs[:LEAD_WORDS])})
+    found: set[int] = set()
     for number, word in enumerate(words):
         if word.isascii():
-            spelt = word.encode()
-            found.add(crc32(spelt))
-            if number < LEAD_WORDS:
-                found.add(crc32(spelt, _LEAD))
+            found.update(grams_of(word)[: 2 if number < LEAD_WORDS else 1])
             continue
         run = word[:MOST_CHARS]
-        found.update(crc32(char.encode("utf-8", "surrogatepass"), _CHAR) for char in run)
-        found.update(crc32(run[at : at + 2].encode("utf-8", "surrogatepass"), _PAIR) for at in range(len(run) - 1))
-    return sorted({gram & (BUCKETS - 1) for gram in found})
+        for seed, grams in ((_CHAR, run), (_PAIR, [run[at : at + 2] for at in range(len(run) - 1)])):
+            found.update(crc32(gram.encode("utf-8", "surrogatepass"), seed) & (BUCKETS - 1) for gram in grams)
+    return sorted(found)
 
 
 GRAM_FILES: Final = ("gram_table.npy", "gram_scale.npy")

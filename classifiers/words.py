@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from classifiers import function_words, lexicon, reading
+from classifiers.grams import LEAD_WORDS, LONGEST_WORD, buckets_of, grams_of
 from classifiers.reading import Reading
 from classifiers.vectors import WordVectors
 
-LONGEST_WORD = 24
 MOST_MET: Final = 8192
 """How many words that nobody taught are kept, the newest."""
 
@@ -33,8 +33,8 @@ assert reading.HEAD_WORDS + reading.TAIL_WORDS < 256, "a count must fit into its
 
 _ONCE: Final = (0.0, *(1.0,) * 255)
 
-Word = tuple[bytes, int]
-"""(rows of the vector table as int64, what the word adds to the counts)."""
+Word = tuple[bytes, int, int, int]
+"""(rows of the vector table as int64, what the word adds to the counts, its grams as a word and in the opening)."""
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Findings:
 
     lead: 1.0 for the concepts of the opening; says: how often each is named; votes: for each language;
     rows: of the vector table, as int64; known: share of words in it; strange: share of words nobody taught us, in 0..1.
+    grams: rows of the table of words (see `grams.buckets_of`), each once, in order.
     """
 
     lead: list[float]
@@ -51,6 +52,7 @@ class Findings:
     rows: bytes
     known: float
     strange: float
+    grams: list[int]
 
 
 class WordIndex(dict[str, Word]):
@@ -76,7 +78,8 @@ class WordIndex(dict[str, Word]):
         return known
 
     def find(self, read: Reading) -> Findings:
-        rows, adds = zip(*map(self.__getitem__, read.words), strict=True) if read.words else ((), ())
+        found = zip(*map(self.__getitem__, read.words), strict=True) if read.words else ((), (), (), ())
+        rows, adds, grams, leads = found
         opening = sum(adds[: read.lead])
         counts = sum(adds[read.lead :], opening).to_bytes(_BYTES, "little")
         says = list(counts[:_CONCEPTS])
@@ -84,10 +87,12 @@ class WordIndex(dict[str, Word]):
         telling, strangers, known = counts[_TELLING:]
         count = len(adds) or 1
         if read.signs.spaceless:
+            told = buckets_of(read)
             strange = 0.0 if self._find_substrings(read.text, lead, says) or telling else 0.5
         else:  # a quarter of telling words is enough to know the language, and so not to find it strange
+            told = sorted({*grams, *leads[:LEAD_WORDS]})
             strange = strangers / count * max(0.0, 1.0 - 4.0 * telling / count)
-        return Findings(lead, says, list(counts[_CONCEPTS:_TELLING]), b"".join(rows), known / count, strange)
+        return Findings(lead, says, list(counts[_CONCEPTS:_TELLING]), b"".join(rows), known / count, strange, told)
 
     def _look_up(self, word: str) -> Word:
         concept = self._concepts.get(word)
@@ -105,7 +110,7 @@ class WordIndex(dict[str, Word]):
         if len(rows) == 1:
             counted.append(_KNOWN)
         add = sum(1 << 8 * byte for byte in counted)
-        return array("q", rows).tobytes(), self._same.setdefault(add, add)
+        return array("q", rows).tobytes(), self._same.setdefault(add, add), *grams_of(word)
 
     @staticmethod
     def _find_substrings(text: str, lead: list[float], says: list[int]) -> bool:

@@ -17,6 +17,7 @@ from router.demo import questions
 ROOT = Path(__file__).resolve().parent.parent
 EVEN = ROOT / "tests/data/chat_even_lengths.jsonl"
 NATURAL = ROOT / "tests/data/chat_natural_lengths.jsonl"
+TEST = ROOT / "tests/data/judge_test.jsonl"
 SEED = ROOT / "classifiers/training/seed"
 LEVELS = ("trivial", "easy", "hard", "expert")
 
@@ -54,7 +55,7 @@ def near(left: list[str], right: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.fixture(scope="module", params=[EVEN, NATURAL], ids=["even", "natural"])
+@pytest.fixture(scope="module", params=[EVEN, NATURAL, TEST], ids=["even", "natural", "test"])
 def held_out(request: pytest.FixtureRequest) -> list[dict]:
     return [json.loads(line) for line in request.param.read_text(encoding="utf-8").splitlines()]
 

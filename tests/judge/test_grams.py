@@ -9,6 +9,10 @@ from classifiers.contract import AskText
 from classifiers.grams import BOUND, BUCKETS, GramTable, buckets_of, load_grams, save_grams
 from classifiers.reading import read
 from classifiers.training.fit import fit_grams
+from classifiers.words import WordIndex
+from tests.judge.golden import ASKS
+
+INDEX = WordIndex(None)
 
 
 def buckets(text: str) -> list[int]:
@@ -32,7 +36,7 @@ def test_odd_texts_have_opinions_within_bounds(text: str) -> None:
     random = np.random.default_rng(0)
     table = GramTable(random.integers(-127, 128, (BUCKETS, 3)).astype(np.int8), np.full(3, 0.5, np.float32))
     said = np.full(3, np.nan, np.float32)
-    table.opinions_into(read(AskText(text)), said)
+    table.opinions_into(buckets(text), said)
     assert np.isfinite(said).all() and (abs(said) <= BOUND).all()
     assert table.opinions([buckets(text)])[0] == pytest.approx(said, abs=1e-5)
 
@@ -55,3 +59,10 @@ def test_words_that_go_with_hard_asks_say_so_of_asks_never_seen() -> None:
     table = fit_grams(np.zeros((120, 1)), [buckets(text) for text in texts], levels, tasks, np.ones(120))
     harder, easier = table.opinions([buckets("a lemma of theirs converges"), buckets("hello, what weather")])
     assert harder[0] > 0.2 > -0.2 > easier[0]
+
+
+@pytest.mark.parametrize(
+    "ask", [*ASKS, AskText("ab" * 400), AskText("İ" * 30 + " x")], ids=lambda ask: repr(ask.text[:16])
+)
+def test_the_index_of_words_finds_the_same_rows(ask: AskText) -> None:
+    assert INDEX.find(read(ask)).grams == buckets_of(read(ask))
