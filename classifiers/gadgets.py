@@ -7,6 +7,7 @@ fluently, or searches with this defence in hand, is not stopped here. Costs some
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from classifiers.function_words import language_votes
@@ -18,6 +19,8 @@ KEPT: Final = (0, 1, 2, 4)
 """Where a string ends and an ask begins cannot be seen: so many words of it may be the ask's own."""
 
 _BEYOND_LATIN: Final = "\u0250"
+_SPACELESS: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff\uff66-\uff9f]")
+"""Thai, Lao, Burmese, Khmer, kana, Chinese."""
 _SIGNS: Final = frozenset(".,;:?)]}\"'`|=>0123456789")
 """A word that ends in one belongs to a sentence, a list or code."""
 
@@ -42,12 +45,12 @@ def readings_without(text: str) -> tuple[str, ...]:
 def _run(words: list[str]) -> int:
     """How many of the first words hang together by nothing."""
     votes = language_votes()
-    # Other scripts have no function words here, or write no spaces: their sentences would all look like strings. A few
-    # of their words among Latin ones are no sentence.
-    in_latin = 2 * sum(word[0] < _BEYOND_LATIN for word in words) > len(words)
     for count, word in enumerate(words):
-        if word[-1] in _SIGNS or (word.lower() in votes and word[0] < _BEYOND_LATIN):
-            return count
-        if word[0] >= _BEYOND_LATIN and not in_latin:
+        if word[0] >= _BEYOND_LATIN:
+            # Other scripts have no function words here: two words of them, or one at the end, are taken for a sentence,
+            # and so is one of a script that writes no spaces. Any other one among Latin words is none.
+            if count + 1 == len(words) or words[count + 1][0] >= _BEYOND_LATIN or _SPACELESS.match(word):
+                return count
+        elif word[-1] in _SIGNS or word.lower() in votes:
             return count
     return len(words)

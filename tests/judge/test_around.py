@@ -100,3 +100,13 @@ def test_every_perturbation_changes_an_ask_and_keeps_its_words_in_sight(kind: st
     assert changed != ASK
     kept = [word for word in ASK.lower().split() if word in changed.lower().split()]
     assert len(kept) >= 7
+
+
+@pytest.mark.parametrize("ask", ["Как испечь хлеб без дрожжей", "how do magnets work", "आकाश नीला क्यों होता है"])
+def test_words_of_other_scripts_strewn_into_a_string_do_not_hide_it(ask: str) -> None:
+    string = "cardinality demostración सिद्ध sucesión polymerisation nitrification доведи jurisprudencia hessian beweise"
+    assert ask in readings_without(f"{string} {ask}")
+
+
+def test_a_sentence_of_a_script_without_spaces_may_hold_latin_terms() -> None:
+    assert readings_without("ทำไมผล PCR ของฉันมี band ใน negative control แค่บาง primer ควรไล่หาสาเหตุอย่างไร") == ()
