@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
+from operator import add
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -74,9 +76,15 @@ def buckets_of(read: Reading) -> list[int]:
             found.update(grams_of(word)[: 2 if number < LEAD_WORDS else 1])
             continue
         run = word[:MOST_CHARS]
-        for seed, grams in ((_CHAR, run), (_PAIR, [run[at : at + 2] for at in range(len(run) - 1)])):
-            found.update(crc32(gram.encode("utf-8", "surrogatepass"), seed) & (BUCKETS - 1) for gram in grams)
+        found.update(map(_bucket, run))
+        found.update(map(_bucket, map(add, run, run[1:])))
     return sorted(found)
+
+
+@lru_cache(maxsize=1 << 14)
+def _bucket(chars: str) -> int:
+    """Of one character or of two in a row. Remembered: the same few thousand make up a language."""
+    return crc32(chars.encode("utf-8", "surrogatepass"), _PAIR if len(chars) == 2 else _CHAR) & (BUCKETS - 1)
 
 
 GRAM_FILES: Final = ("gram_table.npy", "gram_scale.npy")
