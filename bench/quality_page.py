@@ -218,7 +218,9 @@ def _chat(raw: Raw) -> str:
 ## Chat prompts
 
 {found["n"]} prompts that were written for testing alone, in many languages, {found["with_earlier_turns"]} with
-earlier turns. **Their levels and tasks were set by us**, by the people who wrote them, not measured on models. `right
+earlier turns. **Their levels and tasks were set by us**, by the people who wrote them, not measured on models. Nobody
+who wrote training prompts saw them, but this table was looked at three times, and the last three of eight authors were
+asked for the tasks and languages it had shown to be weak: **so it is not quite blind**. `right
 side` is the share of prompts with trivial and easy below complexity 0.35 and hard and expert above it, where 0.35
 itself rests on anchors set by us, and a hard prompt is anchored at 0.275, so most of the wrong sides are hard prompts
 below it. `follow-ups` are the same two figures of those with earlier turns. Task type, length and random make

@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.reading import Reading
+from classifiers.vectors import BOUND
 
 BUCKETS: Final = 1 << 15
 LEAD_WORDS: Final = 4
 MOST_CHARS: Final = 48
 """Of a run without spaces."""
-BOUND: Final = 8.0
-
 LONGEST_WORD: Final = 24
 """Letters of a word that count; `classifiers.words` knows longer ones by these alone."""
 

@@ -49,11 +49,6 @@ def of_tier(artefact: Artefact, tier: str) -> Artefact:
     return artefact
 
 
-def tier_of(artefact: Artefact) -> str:
-    """`fast` or `encoder`."""
-    return artefact.tier
-
-
 def weights_of(artefact: Artefact) -> str:
     """The sha256 of the encoder weights that an artefact was trained with. Raises ArtefactError where it has none."""
     return _embedded(artefact).projection.weights

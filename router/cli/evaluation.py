@@ -95,10 +95,10 @@ def _judges(tier: str | None, folder: Path | None, *, learns: bool) -> tuple[Cla
     """(what is measured, the artefact whose features are learned from, the shipped judge where that is another)."""
     from classifiers.artefact import load_artefact
     from classifiers.learned import LearnedClassifier
-    from classifiers.tiers import load_classifier, tier_of
+    from classifiers.tiers import load_classifier
 
     if tier is None:
-        tier = tier_of(load_artefact(folder)) if folder is not None else "fast"
+        tier = load_artefact(folder).tier if folder is not None else "fast"
     if tier == "heuristic" and folder is not None:
         refuse("the tier heuristic has no artefact")
     judge = load_classifier(tier, folder)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from classifiers.contract import AskText
-from classifiers.grams import BOUND, BUCKETS, GramTable, buckets_of, load_grams, save_grams
+from classifiers.grams import BUCKETS, GramTable, buckets_of, load_grams, save_grams
 from classifiers.reading import read
 from classifiers.training.fit import fit_grams
+from classifiers.vectors import BOUND
 from classifiers.words import WordIndex
 from tests.judge.golden import ASKS
 
