@@ -202,8 +202,8 @@ def fit_support(features: Floats, weights: Floats, seed: int) -> tuple[Floats, F
 
     Support is 1 up to the mean squared distance to the nearest centre within which half of the training weight lies,
     and 0 beyond the one that holds 99 per cent of it. Tried once, while it was built: of ten domains and three sources
-    left out, distances told the rows from held-out ones with a mean AUC of 0.57 and 0.72 to one centre, 0.65 and 0.77 to
-    32, 0.66 and 0.80 to 100. Between them 64 was taken unmeasured.
+    left out, distances told the rows from held-out ones with a mean AUC of 0.57 and 0.72 to one centre, 0.65 and 0.77
+    to 32, 0.66 and 0.80 to 100. Between them 64 was taken unmeasured.
     """
     scaling = Scaling.of(features, weights)
     scaled = np.clip(scaling.apply(features), -FAR, FAR)
