@@ -26,8 +26,11 @@ __all__ = [
     "Decision",
     "ModelSpec",
     "Outcome",
+    "Part",
     "Price",
+    "RetrieverSpec",
     "RuleTrace",
+    "Terms",
     "Timeouts",
     "Usage",
     "Verdict",
@@ -36,7 +39,16 @@ __all__ = [
 CacheVerdict = Literal["hit", "miss", "bypass"]
 Provider = Literal["openai", "litellm"]
 OutcomeKind = Literal["ok", "client_closed", "caller_error", "refused", "upstream_error", "gateway_error"]
-Purpose = Literal["chat", "attempt", "audit", "judge"]
+Purpose = Literal["chat", "attempt", "audit", "judge", "select", "retrieve", "draft", "vote", "part", "combine"]
+"""What a call was for. All but `chat` are inner calls, under the request that caused them.
+
+attempt: failed, another was asked. select: a model that read the options. retrieve: passages. draft: a cascade's answer
+that was not accepted. vote: a model asked for agreement whose answer did not go out. part: one of several answers that
+were combined. combine: the model that weighed them, where its own words did not go out.
+"""
+
+PlanName = Literal["single", "retrieve", "cascade", "agree", "fan_out"]
+Combine = Literal["vote", "best_of", "fuse"]
 
 NOT_KEPT = MappingProxyType({"kept": False})
 """Marks a field of an outcome that is for traces alone; the ledger has no column for it."""
@@ -101,6 +113,19 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrieverSpec:
+    """A place that gives passages for a question. top: how many are wanted. price: dollars a call."""
+
+    name: str
+    url: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    top: int = 4
+    private: bool = False
+    timeout: float = 5.0
+    price: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, after access has looked at the key. key: its name, never the secret."""
 
@@ -138,19 +163,52 @@ class RuleTrace(Struct, frozen=True):
     why: str
 
 
+class Part(Struct, frozen=True):
+    """One who is asked: a model, or a model with a retriever's passages put before the ask.
+
+    name: as the policy knows it, of the model or of the option.
+    """
+
+    name: str
+    model: str
+    retriever: str | None = None
+
+
+class Terms(Struct, frozen=True):
+    """How a plan of several calls is carried out.
+
+    parts: who is asked first, in order. then: the model that answers where they are not trusted. checks: what a
+    cascade's answer must pass. trust: the score in 0..1 from which an answer is accepted; None for no bar.
+    combine, judge: what becomes of several answers, and the model that weighs them. quality: what was predicted of the
+    first part's model for this ask.
+    """
+
+    parts: tuple[Part, ...]
+    then: str | None = None
+    checks: tuple[str, ...] = ()
+    trust: float | None = None
+    combine: Combine | None = None
+    judge: str | None = None
+    quality: float = 0.5
+
+
 class Decision(Struct, frozen=True):
     """Who answers. rule: the name of the rule, or `pinned`, `default`, `cache`, `degraded`.
 
-    probability: with which chance `model` was chosen, given the ask (1.0 without exploration; None for the cache).
+    model: who answers, or, where a plan asks several, whoever is asked first. options: what a selector picked.
+    terms: None for `single`. probability: with which chance `model` was chosen, given the ask (1.0 without
+    exploration; None for the cache).
     """
 
-    plan: str
+    plan: PlanName
     model: str
     rule: str
     fallback: tuple[str, ...] = ()
     expected_cost_usd: float | None = None
     probability: float | None = 1.0
     cache: CacheVerdict = "bypass"
+    terms: Terms | None = None
+    options: tuple[str, ...] = ()
 
 
 class Verdict(Struct, frozen=True):

@@ -16,9 +16,20 @@ from typing import Any
 from classifiers.contract import Assessment
 from router.ask import describe_ask
 from router.body import Body
-from router.domain import Ask, CacheVerdict, Caller, ModelSpec, Outcome, OutcomeKind, Usage, Verdict
+from router.domain import (
+    Ask,
+    CacheVerdict,
+    Caller,
+    ModelSpec,
+    Outcome,
+    OutcomeKind,
+    Purpose,
+    RetrieverSpec,
+    Usage,
+    Verdict,
+)
 from router.errors import Draining, RequestError
-from router.plans.contract import FailedAttempt, Work
+from router.plans.contract import FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
 
@@ -63,6 +74,8 @@ class Entry:
         self._served: ModelSpec | None = None
         self._baseline: ModelSpec | None = None
         self._failed: list[FailedAttempt] = []
+        self.inner: list[InnerCall] = []
+        """Calls within this request that are billed apart; a plan may add to them until the journey ends."""
         self.keeps_text = False
         self._closed = False
 
@@ -94,6 +107,7 @@ class Entry:
         A call that the caller's leaving cut short counts as served: its prompt is taken as billed.
         """
         self._failed = work.failed
+        self.inner += work.inner
         self.upstream_seconds += work.upstream_seconds
         self.row.attempts = len(work.failed)
         if work.called is not None:
@@ -170,7 +184,15 @@ class Entry:
         if row.cache == "hit" or self._served is None or not row.usage.input + row.usage.output:
             row.cost_nano = 0
         self._compare()
-        return [row, *(self._attempt(number, attempt) for number, attempt in enumerate(self._failed, start=1))]
+        attempts = [self._attempt(number, attempt) for number, attempt in enumerate(self._failed, start=1)]
+        inner = [self._inner(number, call) for number, call in enumerate(self.inner, start=1 + len(attempts))]
+        return [row, *attempts, *inner]
+
+    def spent_nano(self) -> int:
+        """What the request cost so far with all its inner calls; unknown prices count nothing."""
+        row = self.row
+        own = 0 if row.cache == "hit" else row.cost_nano or 0
+        return own + sum(_inner_nano(call) or 0 for call in self.inner)
 
     def _compare(self) -> None:
         """What the same tokens would have cost at the baseline, and at the cheapest small model; errors cost 0."""
@@ -185,35 +207,67 @@ class Entry:
         row.always_small_nano = cost_nano(row.usage, (policy.cheapest_small or self._served).price)
 
     def _attempt(self, number: int, attempt: FailedAttempt) -> Outcome:
-        row, model, error = self.row, attempt.model, attempt.error
+        error = attempt.error
+        row = self._under(number, attempt.model, "attempt", attempt.at_unix, attempt.seconds, error.status)
+        row.outcome, row.error_code, row.fault, row.cost_nano = "upstream_error", error.code, error.fault, 0
+        return row
+
+    def _inner(self, number: int, call: InnerCall) -> Outcome:
+        row = self._under(number, call.called, call.purpose, call.at_unix, call.seconds, call.status)
+        row.finish_reason = call.finish_reason
+        if call.error is not None:
+            row.outcome = _KIND_BY_FAULT[call.error.fault]
+            row.error_code, row.fault = call.error.code, call.error.fault
+        if call.usage is not None:
+            row.usage = call.usage
+        row.cost_nano = _inner_nano(call)
+        if isinstance(call.called, ModelSpec):
+            row.price = call.called.price
+        return row
+
+    def _under(
+        self,
+        number: int,
+        called: ModelSpec | RetrieverSpec,
+        purpose: Purpose,
+        at_unix: float,
+        seconds: float,
+        status: int,
+    ) -> Outcome:
+        """A row of its own under this request, for one call."""
+        row = self.row
+        model = called if isinstance(called, ModelSpec) else None
         return Outcome(
             f"{row.request_id}.{number}",
-            attempt.at_unix,
+            at_unix,
             row.tenant,
             row.key,
-            purpose="attempt",
+            purpose=purpose,
             parent_id=row.request_id,
             traceparent=row.traceparent,
             route=row.route,
             policy=row.policy,
             plan=row.plan,
             rule=row.rule,
-            model=model.name,
-            upstream_model=model.model,
-            provider=model.provider,
-            tier=model.tier,
+            model=called.name,
+            upstream_model=model.model if model else None,
+            provider=model.provider if model else "retriever",
+            tier=model.tier if model else None,
             stream=row.stream,
-            status=error.status,
-            outcome="upstream_error",
-            error_code=error.code,
-            fault=error.fault,
+            status=status,
             attempts=1,
-            cost_nano=0,
             baseline_nano=0,
             always_small_nano=0,
-            latency_ms=attempt.seconds * 1000,
+            latency_ms=seconds * 1000,
             overhead_ms=0.0,
         )
+
+
+def _inner_nano(call: InnerCall) -> int | None:
+    """What an inner call cost, in nano-dollars; None where its model's price is unknown."""
+    if isinstance(call.called, RetrieverSpec):
+        return round(call.called.price * 1e9)
+    return 0 if call.usage is None else cost_nano(call.usage, call.called.price)
 
 
 def conversation_of(body: Body, headers: Mapping[str, str], tenant: str) -> str:

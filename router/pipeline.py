@@ -144,6 +144,7 @@ class Pipeline:
                 {name: request.headers[name] for name in _HEADERS_UPSTREAM if name in request.headers},
                 verdict.decision,
                 policy.models,
+                policy.retrievers,
             )
             try:
                 served = await self._plans[verdict.decision.plan](work)
@@ -244,7 +245,7 @@ class Pipeline:
         entry.began(200)
         headers = [*self._headers(entry), *_passed_on(served), (b"content-length", b"%d" % len(body))]
         if entry.row.cost_nano is not None:
-            headers.append((b"x-signalbox-cost-usd", _dollars(entry.row.cost_nano)))
+            headers.append((b"x-signalbox-cost-usd", _dollars(entry.spent_nano())))
         await wire.start(200, headers)
         entry.first_byte()
         await wire.end(body)

@@ -150,7 +150,7 @@ def _explained(
 
 
 def _print(policy: Policy, route: Route | None, told: dict[str, Any]) -> None:
-    from router.policy.explain import in_effect
+    from router.policy.in_effect import in_effect
 
     ask, judged, decision = told["ask"], told["assessment"], told["decision"]
     cost = decision["expected_cost_usd"]

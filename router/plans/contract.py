@@ -9,8 +9,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from router.body import Body
-from router.domain import Decision, ModelSpec
-from router.errors import UpstreamError
+from router.domain import Decision, ModelSpec, Purpose, RetrieverSpec, Usage
+from router.errors import RequestError, UpstreamError
 from router.upstream.contract import Answer
 
 
@@ -24,10 +24,29 @@ class FailedAttempt:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class InnerCall:
+    """One call within a request whose answer did not go out as it was: a ledger row of its own under the request.
+
+    called: the model, or the retriever. usage: None where nothing was billed by tokens (a retriever, a failed call); a
+    model's answer without counts carries an estimate that is marked as one. status: the upstream's.
+    """
+
+    purpose: Purpose
+    called: ModelSpec | RetrieverSpec
+    at_unix: float
+    seconds: float
+    status: int = 200
+    usage: Usage | None = None
+    error: RequestError | None = None
+    finish_reason: str | None = None
+
+
 @dataclass(slots=True)
 class Work:
-    """One decided request. What stands below `models` is filled in by whoever calls upstream.
+    """One decided request. What stands below `retrievers` is filled in by whoever calls upstream.
 
+    inner: calls whose answers did not go out as they were, in the order in which they ended.
     calling: the model a call is open to that has not answered yet; still set when the caller left meanwhile.
     called: when the last call began, by `time.perf_counter()`.
     """
@@ -38,6 +57,8 @@ class Work:
     headers: Mapping[str, str]
     decision: Decision
     models: Mapping[str, ModelSpec]
+    retrievers: Mapping[str, RetrieverSpec] = field(default_factory=dict)
+    inner: list[InnerCall] = field(default_factory=list)
     failed: list[FailedAttempt] = field(default_factory=list)
     upstream_seconds: float = 0.0
     calling: ModelSpec | None = None

@@ -1,6 +1,7 @@
-"""Builds models, routes and rules out of a file whose shape is checked: gaps filled, names resolved, conditions tried.
+"""Builds models, retrievers, options and limits out of a file whose shape is checked: gaps filled, names resolved.
 
-Every refusal is a PolicyError at the place of what is wrong; values out of the environment are not shown.
+Every refusal is a PolicyError at the place of what is wrong; values out of the environment are not shown. Routes and
+their rules are `build_routes`'s.
 """
 
 from __future__ import annotations
@@ -9,25 +10,33 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from router.domain import ModelSpec, Price, Timeouts
-from router.policy.compiled import CacheSettings, Privacy, Route, Rule
-from router.policy.conditions import Condition, ConditionError, compile_condition, try_condition
+from router.domain import ModelSpec, Part, Price, RetrieverSpec, Timeouts
+from router.policy.compiled import Limit, Option
 from router.policy.document import Document, Path
-from router.policy.schema import ModelEntry, PriceEntry, RouteEntry, RuleEntry
+from router.policy.schema import LimitEntry, ModelEntry, OptionEntry, PriceEntry, RetrieverEntry
 from router.policy.suggest import did_you_mean
 from router.prices import lookup
 
-RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded"})
-"""What the decision itself says where no rule of the file chose."""
 
-
-def known_model(document: Document, name: str, models: Iterable[str], path: Path) -> str:
-    """The name, if it is a model's. Raises PolicyError."""
-    if name not in models:
+def known(document: Document, name: str, names: Iterable[str], path: Path, kind: str = "model") -> str:
+    """The name, if it is one of `names`. Raises PolicyError."""
+    if name not in names:
         shown = "the variable's value" if path in document.filled else f"`{name}`"
-        hint = "" if path in document.filled else did_you_mean(name, models)
-        raise document.error(f"no model is called {shown}{hint}", path)
+        hint = "" if path in document.filled else did_you_mean(name, names)
+        raise document.error(f"no {kind} is called {shown}{hint}", path)
     return name
+
+
+def known_names(
+    document: Document, names: list[str] | None, among: Iterable[str], at: Path, kind: str = "model"
+) -> tuple[str, ...] | None:
+    """The names, each known and there once; None where the file is silent. Raises PolicyError."""
+    known_ones = tuple(among)
+    for number, name in enumerate(names or ()):
+        known(document, name, known_ones, (*at, number), kind)
+        if names is not None and name in names[:number]:
+            raise document.error(f"`{name}` is there twice", (*at, number))
+    return None if names is None else tuple(names)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -89,66 +98,41 @@ def cheapest_small(models: Mapping[str, ModelSpec]) -> ModelSpec | None:
     return min(priced or small, key=lambda m: m.price.input + m.price.output if m.price else 0.0, default=None)
 
 
-# --- routes and rules -----------------------------------------------------------------------------------------------
+# --- what options and limits name -----------------------------------------------------------------------------------
 
 
-def route_of(name: str, entry: RouteEntry, default: str, models: Mapping[str, ModelSpec], document: Document) -> Route:
-    """One route. default: the policy's. Privacy not stated: enforced where there is a private model to serve."""
-    at: Path = ("routes", name)
-    for key, model in (("baseline", entry.baseline), ("default", entry.default)):
-        if model is not None:
-            known_model(document, model, models, (*at, key))
-    able: Privacy = "enforce" if any(model.private for model in models.values()) else "observe"
-    rules: list[Rule] = []
-    for number, rule in enumerate(entry.rules):
-        place = (*at, "rules", number)
-        if rule.name in RESERVED_RULES:
-            raise document.error(f"`{rule.name}` is a name of ours; call the rule something else", (*place, "name"))
-        if any(rule.name == other.name for other in rules):
-            raise document.error(f"two rules are called `{rule.name}`", (*place, "name"))
-        rules.append(_rule(rule, place, entry.baseline, models, document))
-    cache = None
-    if entry.cache is not None and entry.cache.exact is not None:
-        cache = CacheSettings(entry.cache.exact.ttl, entry.cache.private)
-    return Route(name, entry.default or default, entry.baseline, tuple(rules), cache, entry.privacy or able)
+def retriever_of(name: str, entry: RetrieverEntry) -> RetrieverSpec:
+    """One retriever."""
+    return RetrieverSpec(name, entry.url, entry.api_key, entry.top, entry.private, entry.timeout, entry.price)
 
 
-def _rule(
-    entry: RuleEntry, at: Path, baseline: str | None, models: Mapping[str, ModelSpec], document: Document
-) -> Rule:
-    if (entry.use is None) == (entry.choose is None):
-        raise document.error(f"rule `{entry.name}` needs either `use` or `choose`", at)
-    for key in ("among", "keep_quality"):
-        if entry.choose is None and getattr(entry, key) is not None:
-            raise document.error(f"`{key}` goes with `choose`, not with `use`", (*at, key), at_key=True)
-    if entry.keep_quality is not None and baseline is None:
-        raise document.error("`keep_quality` needs the route to name its `baseline`", (*at, "keep_quality"))
-    if entry.use is not None:
-        known_model(document, entry.use, models, (*at, "use"))
-    among = _names(entry.among, models, (*at, "among"), document)
-    fallback = _names(entry.fallback, models, (*at, "fallback"), document)
-    if entry.choose is not None and among is None:
-        among = tuple(models)
-    condition = None if entry.when is None else _condition(entry, entry.when, (*at, "when"), models, document)
-    return Rule(entry.name, condition, entry.use, among or (), entry.keep_quality, fallback)
+def option_of(
+    name: str,
+    entry: OptionEntry,
+    models: Mapping[str, ModelSpec],
+    retrievers: Mapping[str, RetrieverSpec],
+    document: Document,
+) -> Option:
+    """One option. Raises PolicyError for a model or retriever that is not there."""
+    at: Path = ("options", name)
+    known(document, entry.use, models, (*at, "use"))
+    if entry.with_ is not None:
+        known(document, entry.with_, retrievers, (*at, "with"), "retriever")
+    part = Part(name, entry.use, entry.with_)
+    return Option(name, part, entry.description, tuple(entry.examples), tuple(entry.tags))
 
 
-def _names(
-    names: list[str] | None, models: Mapping[str, ModelSpec], at: Path, document: Document
-) -> tuple[str, ...] | None:
-    for number, name in enumerate(names or ()):
-        known_model(document, name, models, (*at, number))
-        if names is not None and name in names[:number]:
-            raise document.error(f"`{name}` is there twice", (*at, number))
-    return None if names is None else tuple(names)
-
-
-def _condition(entry: RuleEntry, when: str, at: Path, models: Mapping[str, ModelSpec], document: Document) -> Condition:
-    priced = {name: model.price is not None for name, model in models.items()}
-    try:
-        condition = compile_condition(when, models, [name for name, known in priced.items() if not known])
-        try_condition(condition, priced)
-    except ConditionError as error:
-        message = "the condition that its variable makes cannot be used" if at in document.filled else str(error)
-        raise document.error(f"rule `{entry.name}`: {message}", at, offset=error.offset) from None
-    return condition
+def limit_of(number: int, entry: LimitEntry, models: Iterable[str], routes: Iterable[str], document: Document) -> Limit:
+    """One limit. Raises PolicyError where it bounds nothing, or names a model or route that is not there."""
+    at: Path = ("limits", number)
+    bounds = (entry.requests_per_minute, entry.tokens_per_minute, entry.dollars_per_day, entry.dollars_per_month)
+    if all(bound is None for bound in bounds):
+        keys = "`requests_per_minute`, `tokens_per_minute`, `dollars_per_day` or `dollars_per_month`"
+        raise document.error(f"limit `{entry.name}` bounds nothing: give {keys}", at)
+    if entry.per == "model":
+        known_names(document, entry.only, models, (*at, "only"))
+    elif entry.per == "route":
+        known_names(document, entry.only, routes, (*at, "only"), "route")
+    elif entry.per == "all" and entry.only is not None:
+        raise document.error("`per: all` counts everybody together; `only` means nothing there", (*at, "only"))
+    return Limit(entry.name, entry.per, tuple(entry.only or ()), *bounds)

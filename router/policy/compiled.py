@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from classifiers.contract import ModelCard
-from router.domain import ModelSpec
+from router.domain import Combine, ModelSpec, Part, RetrieverSpec
 from router.policy.conditions import Condition, Names
 from router.privacy import PrivacyScanner
 
@@ -29,19 +29,141 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. Either `use` names a model, or the cheapest of `among` that keeps the quality is chosen.
+class Use:
+    """`use`: the model that serves."""
 
-    condition: None matches always. keep_quality: share of the baseline's quality, None for the cheapest at any.
-    fallback: models to try next, in order; None where the file is silent (see `router.policy.decide`).
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """`choose`: the cheapest of `among` that keeps a share of the baseline's quality, or the best for one of its cost.
+
+    threshold: the predicted loss of quality against the baseline that is allowed, as `policy tune` found it on data;
+    with it, the cheapest within it serves, whatever was promised. keep_quality, max_cost: None for no bound.
+    """
+
+    of: Literal["cheapest", "best"]
+    among: tuple[str, ...]
+    keep_quality: float | None = None
+    max_cost: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a selector may pick, described for it. part: who is asked where it is picked."""
+
+    name: str
+    part: Part
+    description: str
+    examples: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """`select`: a selector picks up to `top` of the options, or none. model: who reads them, None for embeddings.
+
+    threshold: the least score, 0..1; None for the calibrated one. combine, judge: see FanOut; for `top` above 1.
+    """
+
+    among: tuple[Option, ...]
+    model: str | None = None
+    top: int = 1
+    threshold: float | None = None
+    combine: Combine | None = None
+    judge: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """`cascade`: `first` answers; where its answer is not to be trusted, `then` does."""
+
+    first: Part
+    then: str
+    checks: tuple[str, ...]
+    trust: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """`agree`: all of `ask` at once; where they agree on a short answer it goes out, else `then` answers."""
+
+    ask: tuple[Part, ...]
+    then: str
+    trust: float
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """`fan_out`: all of `ask` at once; one answer is made of theirs. judge: the model that weighs or writes it."""
+
+    ask: tuple[Part, ...]
+    combine: Combine
+    judge: str | None = None
+
+
+Act = Use | Choose | Select | Cascade | Agree | FanOut
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: when it holds, and what is done then.
+
+    condition: None matches always. fallback: models to try next, in order; None where the file is silent (see
+    `router.policy.decide`).
     """
 
     name: str
+    act: Act
     condition: Condition | None = None
-    use: str | None = None
-    among: tuple[str, ...] = ()
-    keep_quality: float | None = None
     fallback: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a selector made of one ask: options with their scores (0..1), best first. None picked: it abstained."""
+
+    options: tuple[tuple[str, float], ...] = ()
+    why: str = ""
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the rules after this one are asked."""
+        return not self.options
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """How a route's conversations keep their model. margin: the gain in quality that a change must bring."""
+
+    margin: float
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on what each key (tenant, route, model; or all together) may use. only: of which ones; empty for each.
+
+    Minutes slide; days and months are UTC's. Dollars; None for no bound.
+    """
+
+    name: str
+    per: Literal["key", "tenant", "route", "model", "all"]
+    only: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    dollars_per_day: float | None = None
+    dollars_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A policy that rules over a share of the conversations. file: beside the policy's own."""
+
+    file: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +176,12 @@ class Route:
     rules: tuple[Rule, ...] = ()
     cache: CacheSettings | None = None
     privacy: Privacy = "observe"
+    conversation: Staying | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that one policy file means.
+    """All that one policy file means. shadow: the file of a policy that decides beside this one.
 
     digest: 12 hex digits over the meaning: the same for another spelling or comment, another for another decision.
     names: what the conditions use, so that nothing else is put before them.
@@ -79,6 +202,11 @@ class Policy:
     scanner: PrivacyScanner = field(default_factory=PrivacyScanner, repr=False, compare=False)
     cards: tuple[ModelCard, ...] = ()
     cheapest_small: ModelSpec | None = None
+    retrievers: Mapping[str, RetrieverSpec] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    shadow: str | None = None
+    canary: Canary | None = None
 
     @property
     def label(self) -> str:

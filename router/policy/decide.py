@@ -8,6 +8,11 @@ The law: every policy that loads decides every ask, or refuses it with a reason.
   route's baseline (whether or not the baseline may serve); unknown prices sort last; where none keeps it, the baseline
   if it may serve, else the best. Without a `fallback` of its own, the others of `among` stand by: those that keep the
   quality, cheapest first, then the rest, best first. `fallback: []` means nobody stands by.
+- `choose` with a `threshold` takes the cheapest whose predicted quality is at most that much below the baseline's, as
+  `policy tune` found it on data. `choose: best` takes the best within `max_cost` times the baseline's cost; where there
+  is none, the cheapest.
+- `cascade`, `agree` and `fan_out` ask only those of their parts that may serve; `router.policy.acts` says what is left
+  of a plan then. `select` asks its selector, who may abstain: then the rule is passed over.
 - No rule: the route's default, then the policy's; rule `default`. Neither may serve: the request is refused. A model
   that no rule and no default names is never taken, for the operator did not ask for it.
 - A model named outright is called or refused: rule `pinned`, no fallback. Naming a model does not lift privacy.
@@ -16,14 +21,15 @@ The law: every policy that loads decides every ask, or refuses it with a reason.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from classifiers.contract import Assessment
 from router.domain import Ask, Decision, ModelSpec, RuleTrace, Verdict
 from router.errors import ContextTooLong, ModelNotFound, NoEligibleModel, NothingHealthy
-from router.policy.compiled import Facts, Policy, Route, Rule
+from router.policy.acts import Standing, act_on
+from router.policy.compiled import Facts, Policy, Route, Rule, Select, Selection
 from router.policy.conditions import Context, Names
 from router.policy.eligibility import CONTEXT, UNHEALTHY, eligible
 from router.policy.suggest import did_you_mean
@@ -32,7 +38,7 @@ from router.prices import estimate_usd
 RETRY_AFTER_SECONDS = 5.0
 """What a caller is told when everybody is unwell: about when a breaker tries again."""
 
-_PLAN = "single"
+NOTHING_SELECTED: Mapping[str, Selection] = MappingProxyType({})
 
 
 def resolve(policy: Policy, requested: str) -> Route | ModelSpec:
@@ -44,10 +50,26 @@ def resolve(policy: Policy, requested: str) -> Route | ModelSpec:
     return target
 
 
-def decide(policy: Policy, target: Route | ModelSpec, ask: Ask, assessment: Assessment, facts: Facts) -> Verdict:
-    """Who answers this ask, and all that led there.
+class SelectionNeeded(Exception):
+    """A `select` rule matched and nobody has selected yet: whoever decides does, and decides again."""
 
-    Raises ContextTooLong, NothingHealthy or NoEligibleModel, each saying what stands against which model.
+    def __init__(self, rule: Rule, select: Select, standing: Standing):
+        super().__init__(rule.name)
+        self.rule, self.select, self.standing = rule, select, standing
+
+
+def decide(
+    policy: Policy,
+    target: Route | ModelSpec,
+    ask: Ask,
+    assessment: Assessment,
+    facts: Facts,
+    selections: Mapping[str, Selection] = NOTHING_SELECTED,
+) -> Verdict:
+    """Who answers this ask, and all that led there. selections: by rule, what its selector picked.
+
+    Raises ContextTooLong, NothingHealthy or NoEligibleModel, each saying what stands against which model; and
+    SelectionNeeded at the first `select` rule that is not in `selections`.
     """
     route = target if isinstance(target, Route) else None
     able = eligible(policy, route, ask, facts)
@@ -58,8 +80,9 @@ def decide(policy: Policy, target: Route | ModelSpec, ask: Ask, assessment: Asse
         assert isinstance(target, ModelSpec)
         if able[target.name] is not True:
             raise _refusal(able, [target.name])
-        return _verdict(target.name, "pinned", (), able, (), costs)
+        return Verdict(Decision("single", target.name, "pinned", (), costs[target.name]), able, (), costs)
 
+    standing = Standing(route, ask, assessment, able, costs, policy.retrievers)
     context: Context | None = None
     traces: list[RuleTrace] = []
     wanted: list[str] = []
@@ -76,53 +99,22 @@ def decide(policy: Policy, target: Route | ModelSpec, ask: Ask, assessment: Asse
         if not matched:
             traces.append(RuleTrace(rule.name, False, why))
             continue
-        candidates, reason = _candidates(rule, route, assessment, able, costs)
-        serving = [name for name in candidates if able[name] is True]
-        if serving:
-            traces.append(RuleTrace(rule.name, True, _told(why, reason, candidates, able)))
-            return _verdict(serving[0], rule.name, serving[1:], able, traces, costs)
-        wanted += candidates or rule.among
-        traces.append(RuleTrace(rule.name, False, f"{why}; but nobody it names may serve ({_against(wanted, able)})"))
+        if isinstance(rule.act, Select) and rule.name not in selections:
+            raise SelectionNeeded(rule, rule.act, standing)
+        step = act_on(rule, standing, selections.get(rule.name))
+        if step.decision is not None:
+            traces.append(RuleTrace(rule.name, True, _told(why, step.why, step.wanted, able)))
+            return Verdict(step.decision, able, tuple(traces), costs)
+        wanted += step.wanted
+        against = _against(step.wanted, able)
+        nobody = f"but nobody it names may serve ({against})" if against else ""
+        traces.append(RuleTrace(rule.name, False, "; ".join(filter(None, (why, nobody or step.why)))))
 
     for name in (route.default, policy.default):
         if able[name] is True:
-            return _verdict(name, "default", (), able, traces, costs)
+            return Verdict(Decision("single", name, "default", (), costs[name]), able, tuple(traces), costs)
         wanted.append(name)
     raise _refusal(able, wanted)
-
-
-def _candidates(
-    rule: Rule,
-    route: Route,
-    assessment: Assessment,
-    able: Mapping[str, bool | str],
-    costs: Mapping[str, float | None],
-) -> tuple[list[str], str]:
-    """The models of a rule, the wanted one first, those not able to serve included where the rule names them."""
-    if rule.use is not None:
-        return list(dict.fromkeys((rule.use, *(rule.fallback or ())))), ""
-    quality = assessment.quality
-    serving = [name for name in rule.among if able[name] is True]
-    baseline = route.baseline
-    bar = (rule.keep_quality or 0.0) * quality.get(baseline, 0.0) if baseline is not None else 0.0
-    keepers = sorted(
-        (name for name in serving if quality.get(name, 0.0) >= bar), key=lambda name: _price_key(costs[name])
-    )
-    others = sorted((name for name in serving if name not in keepers), key=lambda name: -quality.get(name, 0.0))
-    if keepers:
-        first, reason = keepers[0], f"cheapest with quality {quality.get(keepers[0], 0.0):.2f} >= {bar:.2f}"
-    elif baseline is not None and able[baseline] is True:
-        first, reason = baseline, f"nobody keeps quality {bar:.2f}, so the baseline"
-    elif others:
-        first, reason = others[0], f"nobody keeps quality {bar:.2f}, so the best"
-    else:
-        return list(rule.fallback or ()), "nobody of `among` may serve"
-    standing_by = (*keepers, *others) if rule.fallback is None else rule.fallback
-    return list(dict.fromkeys((first, *standing_by))), reason
-
-
-def _price_key(cost: float | None) -> float:
-    return math.inf if cost is None else cost
 
 
 def _context(
@@ -161,18 +153,6 @@ def _ask_member(ask: Ask, assessment: Assessment, member: str) -> Any:
         return getattr(assessment, member)
     value = getattr(ask, member)
     return list(value) if member == "private" else value
-
-
-def _verdict(
-    model: str,
-    rule: str,
-    fallback: Iterable[str],
-    able: Mapping[str, bool | str],
-    traces: Sequence[RuleTrace],
-    costs: Mapping[str, float | None],
-) -> Verdict:
-    decision = Decision(_PLAN, model, rule, tuple(fallback), costs[model])
-    return Verdict(decision, able, tuple(traces), costs)
 
 
 def _told(why: str, reason: str, candidates: Sequence[str], able: Mapping[str, bool | str]) -> str:

@@ -17,8 +17,9 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from router.errors import PolicyError
-from router.policy.build import cheapest_small, known_model, model_of, route_of
-from router.policy.compiled import Policy
+from router.policy.build import cheapest_small, known, limit_of, model_of, option_of, retriever_of
+from router.policy.build_routes import Named, route_of
+from router.policy.compiled import Canary, Policy
 from router.policy.conditions import together
 from router.policy.document import Document, read_document
 from router.policy.schema import PolicyFile
@@ -56,7 +57,11 @@ def parse_policy(text: str, file: str = "policy", env: Mapping[str, str] = os.en
     models = {name: model_of(name, entry, document) for name, entry in written.models.items()}
     _check_names(document, written)
     scanner = _scanner(document, written)
-    routes = {name: route_of(name, entry, written.default, models, document) for name, entry in written.routes.items()}
+    retrievers = {name: retriever_of(name, entry) for name, entry in written.retrievers.items()}
+    options = {name: option_of(name, entry, models, retrievers, document) for name, entry in written.options.items()}
+    named = Named(document, models, options)
+    routes = {name: route_of(name, entry, written.default, named) for name, entry in written.routes.items()}
+    limits = tuple(limit_of(number, entry, models, routes, document) for number, entry in enumerate(written.limits))
     conditions = [rule.condition for route in routes.values() for rule in route.rules if rule.condition is not None]
     enforced = any(route.privacy == "enforce" for route in routes.values())
     return Policy(
@@ -73,6 +78,11 @@ def parse_policy(text: str, file: str = "policy", env: Mapping[str, str] = os.en
         scanner=scanner,
         cards=tuple(model.card for model in models.values()),
         cheapest_small=cheapest_small(models),
+        retrievers=retrievers,
+        options=options,
+        limits=limits,
+        shadow=written.shadow,
+        canary=None if written.canary is None else Canary(written.canary.policy, written.canary.share),
     )
 
 
@@ -83,8 +93,8 @@ def digest_of(written: PolicyFile) -> str:
     give nobody a means to test guesses. Prices that are looked up are not in it; they belong to the installation.
     """
     values = written.model_dump(mode="json")
-    for model in values["models"].values():
-        model["api_key"] = model["api_key"] is not None
+    for called in (*values["models"].values(), *values["retrievers"].values()):
+        called["api_key"] = called["api_key"] is not None
     return sha256(orjson.dumps(values)).hexdigest()[:12]
 
 
@@ -130,7 +140,7 @@ def _keys_at(path: tuple[Any, ...]) -> Iterable[str]:
         annotation = entry.model_fields[step].annotation
         is_name = get_origin(annotation) is dict
         entry = next(_entries_in(annotation), entry)
-    return entry.model_fields
+    return [field.alias or name for name, field in entry.model_fields.items()]
 
 
 def _entries_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -150,7 +160,17 @@ def _check_names(document: Document, written: PolicyFile) -> None:
             raise document.error(
                 f"`{name}` is a model already; callers could not tell them apart", ("routes", name), at_key=True
             )
-    known_model(document, written.default, written.models, ("default",))
+    for name in written.options:
+        if name in written.models or name in written.routes:
+            kind = "model" if name in written.models else "route"
+            raise document.error(
+                f"`{name}` is a {kind} already; rules could not tell them apart", ("options", name), at_key=True
+            )
+    names = [limit.name for limit in written.limits]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise document.error(f"two limits are called `{name}`", ("limits", number, "name"))
+    known(document, written.default, written.models, ("default",))
 
 
 def _scanner(document: Document, written: PolicyFile) -> PrivacyScanner:

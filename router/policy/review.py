@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.policy.compiled import Policy, Route
+from router.policy.compiled import Policy, Route, Select
 from router.prices import lookup
 
 
@@ -37,9 +37,12 @@ def review(policy: Policy) -> Review:
 
 
 def _never_reached(route: Route) -> list[str]:
-    """Rules behind one that always matches and may name anybody: only its models' ill health lets them act."""
+    """Rules behind one that always matches and may name anybody: only its models' ill health lets them act.
+
+    A selector may abstain, so `select` does not count.
+    """
     for number, rule in enumerate(route.rules[:-1]):
-        if rule.condition is None:
+        if rule.condition is None and not isinstance(rule.act, Select):
             names = ", ".join(other.name for other in route.rules[number + 1 :])
             return [
                 f"route {route.name}: `{rule.name}` always matches, so these act only when it cannot serve: {names}"

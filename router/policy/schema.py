@@ -1,64 +1,29 @@
 """How a policy file is written: its keys, their types and what each is for. The published JSON Schema comes of it.
 
-Only shapes are checked here. What needs two places at once (names that must exist, `use` or `choose`) is
-`router.policy.load`'s, which knows the lines.
+Only shapes are checked here. What needs two places at once (names that must exist, exactly one verb a rule) is
+`router.policy.load`'s, which knows the lines. Rules have a file of their own, `rule_schema`.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
-DURATION = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
-
-
-def seconds_of(value: Any) -> float:
-    """Seconds of `90`, `1.5`, `1h`, `1h30m` or `500ms`. Raises ValueError for anything else, and for zero."""
-    if isinstance(value, str) and re.fullmatch(DURATION, value):
-        value = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h|d)", value))
-    elif isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise ValueError("should be a duration like `30s`, `1h30m` or a number of seconds above 0")
-    return float(value)
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("should be a number")
-    return value
-
-
-def _empty_is_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(seconds_of),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": DURATION}]}),
-]
-Count = Annotated[int, BeforeValidator(_no_bool)]
-Dollars = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-"""Per million tokens; a dollar a token is surely a slip, and far more would not fit the ledger's sums."""
-Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=100)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-Url = Annotated[Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None, BeforeValidator(_empty_is_none)]
-Country = Annotated[str, StringConstraints(pattern="^[A-Za-z]{2}$", to_upper=True)]
-
-
-class Entry(BaseModel):
-    """Any part of the file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from router.policy.fields import (
+    Count,
+    Country,
+    Dollars,
+    Duration,
+    Entry,
+    Name,
+    Share,
+    Text,
+    Url,
+    empty_is_none,
+    no_bool,
+)
+from router.policy.rule_schema import RuleEntry
 
 
 class PriceEntry(Entry):
@@ -96,7 +61,7 @@ class ModelEntry(Entry):
         description="Where it is, up to and with `/v1`; needed for `openai`. No user or password in it.",
         examples=["http://localhost:11434/v1"],
     )
-    api_key: Annotated[str | None, BeforeValidator(_empty_is_none)] = Field(
+    api_key: Annotated[str | None, BeforeValidator(empty_is_none)] = Field(
         None, description="Its key; write `${NAME}` to take it from the environment.", examples=["${OPENAI_API_KEY}"]
     )
     context: Count | None = Field(None, gt=0, description="Tokens in and out together; else looked up.")
@@ -112,26 +77,62 @@ class ModelEntry(Entry):
     max_concurrency: Count | None = Field(None, gt=0, description="Most calls at a time; the others wait.")
 
 
-class RuleEntry(Entry):
-    """Who serves when the condition holds. Give `use`, or `choose`."""
+class RetrieverEntry(Entry):
+    """A place that gives passages for a question; they are put before the ask."""
 
-    name: Text = Field(description="Shown in headers, logs and reports.")
-    when: str | None = Field(
-        None,
-        min_length=1,
-        max_length=4000,
-        description="A CEL condition; without one the rule always matches.",
-        examples=["complexity < 0.35"],
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = Field(
+        description="Is sent `{query, top_k}` by POST; answers passages. No user or password in it.",
+        examples=["http://localhost:9000/search"],
     )
-    use: str | None = Field(None, description="The model that serves.")
-    choose: Literal["cheapest"] | None = Field(
-        None, description="`cheapest`: the cheapest of `among` that keeps `keep_quality`."
+    api_key: Annotated[str | None, BeforeValidator(empty_is_none)] = Field(None, description="Sent as Bearer.")
+    top: Count = Field(4, ge=1, le=50, description="How many passages are asked for.")
+    private: bool = Field(False, description="Private text may go to it.")
+    timeout: Duration = Field(5.0, description="For the whole call; after it the ask goes on without passages.")
+    price: Annotated[float, BeforeValidator(no_bool), Field(ge=0, le=100, allow_inf_nan=False)] = Field(
+        0.0, description="Dollars a call."
     )
-    among: list[str] | None = Field(None, min_length=1, description="Models to choose from; else all of the policy.")
-    keep_quality: Annotated[float, BeforeValidator(_no_bool)] | None = Field(
-        None, ge=0, le=1, description="Share of the baseline's predicted quality that must be kept."
+
+
+class OptionEntry(Entry):
+    """What a selector may pick: a model, or a model with a retriever's passages."""
+
+    use: str = Field(description="The model that answers.")
+    with_: str | None = Field(None, alias="with", description="The retriever whose passages it is given.")
+    description: Annotated[str, StringConstraints(min_length=1, max_length=2000)] = Field(
+        description="What it is for, in the words of those who ask."
     )
-    fallback: list[str] | None = Field(None, description="Models to try, in order, when the first one fails.")
+    examples: list[Annotated[str, StringConstraints(min_length=1, max_length=2000)]] = Field(
+        default_factory=list, max_length=200, description="Questions that belong to it."
+    )
+    tags: list[Name] = Field(default_factory=list, description="Short words that it is known by.")
+
+
+class LimitEntry(Entry):
+    """A bound on what each key, tenant, route or model may use."""
+
+    name: Text = Field(description="Shown to whoever reaches it.")
+    per: Literal["key", "tenant", "route", "model", "all"] = Field(description="Who is counted by themselves.")
+    only: list[str] | None = Field(None, min_length=1, description="The ones it holds for; else each of them.")
+    requests_per_minute: Count | None = Field(None, gt=0, description="Requests in any minute.")
+    tokens_per_minute: Count | None = Field(None, gt=0, description="Tokens, in and out, in any minute.")
+    dollars_per_day: Dollars | None = Field(None, description="Dollars in a day, UTC.")
+    dollars_per_month: Dollars | None = Field(None, description="Dollars in a month, UTC.")
+
+
+class CanaryEntry(Entry):
+    """Another policy that rules over a share of the conversations."""
+
+    policy: Text = Field(description="Its file, beside this one.")
+    share: Annotated[float, BeforeValidator(no_bool)] = Field(gt=0, lt=1, description="Of conversations; they stay.")
+
+
+class ConversationEntry(Entry):
+    """A conversation keeps its model unless a change is worth it."""
+
+    margin: Share = Field(
+        0.05, description="Predicted quality that a change must bring, above what the lost cache costs."
+    )
+    ttl: Duration = Field(3600.0, description="How long after its last turn a conversation is remembered.")
 
 
 class ExactEntry(Entry):
@@ -159,6 +160,7 @@ class RouteEntry(Entry):
         "Default: enforce where the policy marks any model private.",
     )
     default: str | None = Field(None, description="Serves when no rule can; else the policy's default.")
+    conversation: ConversationEntry | None = Field(None, description="Keep a conversation's model.")
 
 
 class PrivacyEntry(Entry):
@@ -186,6 +188,11 @@ class PolicyFile(Entry):
         min_length=1,
         description="What callers ask for as `model`; `auto` is what they get when they name nothing else.",
     )
+    retrievers: dict[Name, RetrieverEntry] = Field(default_factory=dict, description="Places that give passages.")
+    options: dict[Name, OptionEntry] = Field(default_factory=dict, description="What selectors may pick.")
+    limits: list[LimitEntry] = Field(default_factory=list, description="Budgets and paces.")
+    shadow: Text | None = Field(None, description="The file of a policy that decides beside this one and never rules.")
+    canary: CanaryEntry | None = None
     privacy: PrivacyEntry = Field(default_factory=PrivacyEntry)
     log_text: Literal["none", "full"] = Field(
         "none", description="`full` keeps the text of asks and answers in the ledger (never that of private asks)."
@@ -194,4 +201,4 @@ class PolicyFile(Entry):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a policy file, as published beside the policies."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PolicyFile.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PolicyFile.model_json_schema(by_alias=True)}
