@@ -75,7 +75,7 @@ class Entry:
         self._baseline: ModelSpec | None = None
         self._failed: list[FailedAttempt] = []
         self.inner: list[InnerCall] = []
-        """Calls within this request that are billed apart; a plan may add to them until the journey ends."""
+        """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
         self.keeps_text = False
         self._closed = False
 
@@ -107,7 +107,6 @@ class Entry:
         A call that the caller's leaving cut short counts as served: its prompt is taken as billed.
         """
         self._failed = work.failed
-        self.inner += work.inner
         self.upstream_seconds += work.upstream_seconds
         self.row.attempts = len(work.failed)
         if work.called is not None:

@@ -145,6 +145,7 @@ class Pipeline:
                 verdict.decision,
                 policy.models,
                 policy.retrievers,
+                entry.inner,
             )
             try:
                 served = await self._plans[verdict.decision.plan](work)
