@@ -38,6 +38,11 @@ class WordVectors:
         taken = self._rows.take(np.frombuffer(rows, np.int64), axis=0)
         np.multiply(np.add.reduce(taken), 1.0 / max(1, len(taken)), out)
 
+    def rows(self, numbers: list[int]) -> NDArray[np.float32]:
+        """These rows, shape (len(numbers), d)."""
+        rows: NDArray[np.float32] = self._rows.take(numbers, axis=0)
+        return rows
+
     def rows_of(self, word: str) -> tuple[int, ...]:
         """One row for a word of the vocabulary, else those of its pieces."""
         whole = self.vocabulary.get(word)
