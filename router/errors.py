@@ -19,7 +19,8 @@ SignalboxError
     │   ├── RequestTooSlow     408  request_timeout
     │   ├── BodyTooLarge       413  body_too_large
     │   ├── HeadTooLarge       431  head_too_large
-    │   └── RateLimited        429  rate_limit_exceeded
+    │   └── RateLimited        429  rate_limit_exceeded   with retry_after
+    │       └── BudgetSpent    429  insufficient_quota    OpenAI's word for money
     ├── PolicyRefusal (policy)
     │   ├── NoEligibleModel    400  no_eligible_model
     │   └── NothingHealthy     503  no_healthy_model, retry_after
@@ -87,6 +88,8 @@ class RequestError(SignalboxError):
     """May the same model be asked again at once?"""
     retry_next: ClassVar[bool] = False
     """May the next model of the fallback list be asked?"""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Further headers of its answer."""
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after: float | None = None
@@ -168,6 +171,12 @@ class RateLimited(CallerError):
     """A limit of the gateway's own."""
 
     status, type, default_code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class BudgetSpent(RateLimited):
+    """The money of a day or a month is spent, or what is left of it is less than the request may cost."""
+
+    type, default_code = "insufficient_quota", "insufficient_quota"
 
 
 class PolicyRefusal(RequestError):

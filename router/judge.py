@@ -17,7 +17,7 @@ from msgspec import structs
 from classifiers.contract import AskText, Assessment, Classifier, ModelCard
 from router.aside import Aside, is_sound
 from router.domain import Ask, ModelSpec, Verdict
-from router.errors import ContextTooLong, PolicyRefusal
+from router.errors import ContextTooLong, PolicyRefusal, RateLimited
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import decide
 
@@ -136,7 +136,7 @@ def decide_judged(
         return assessment, decide(policy, target, ask, assessment, facts)
     try:
         verdict = decide(policy, replace(target, rules=()), ask, assessment, facts)
-    except (PolicyRefusal, ContextTooLong):
+    except (PolicyRefusal, ContextTooLong, RateLimited):
         verdict = decide(policy, target, ask, assessment, facts)
     decision = structs.replace(verdict.decision, rule="degraded")
     return assessment, structs.replace(verdict, decision=decision)

@@ -13,6 +13,9 @@ from router.errors import BadRequest, InternalError, MethodNotAllowed, NotFound,
 
 Headers = list[tuple[bytes, bytes]]
 
+LONGEST_WAIT_SECONDS = 60
+"""OpenAI's clients heed a `retry-after` of up to a minute; past that they come back much too early."""
+
 
 def error_bytes(error: RequestError) -> bytes:
     """The error object as JSON bytes."""
@@ -20,7 +23,8 @@ def error_bytes(error: RequestError) -> bytes:
 
 
 def error_headers(error: RequestError) -> Headers:
-    """Fault domain, `retry-after` where there is one, and a word to clients that would retry what we have retried."""
+    """Fault domain, `retry-after` where there is one, and a word to clients that would retry for nothing: what we have
+    retried, or what needs longer than they wait."""
     headers: Headers = [
         (b"content-type", b"application/json"),
         (b"x-signalbox-fault", error.fault.encode()),
@@ -28,9 +32,9 @@ def error_headers(error: RequestError) -> Headers:
     if error.status in (429, 503) or error.retry_after is not None:
         seconds = 1 if error.retry_after is None else max(0, -(-error.retry_after // 1))
         headers.append((b"retry-after", str(int(seconds)).encode()))
-    if error.fault == "upstream":
+    if error.fault == "upstream" or (error.retry_after or 0) > LONGEST_WAIT_SECONDS:
         headers.append((b"x-should-retry", b"false"))
-    return headers
+    return [*headers, *error.headers]
 
 
 def error_answer(error: RequestError) -> tuple[Headers, bytes]:

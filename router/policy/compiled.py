@@ -228,7 +228,8 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of a request beside its ask.
 
     key_tags: of the caller's key. headers: lower-case names. metadata: of the body. at: an aware moment; conditions
-    see its UTC hour and weekday. unhealthy: why, for each model that should not be called now.
+    see its UTC hour and weekday. unhealthy: why, for each model that should not be called now. spent: why, for each
+    whose budget or pace is used up. budget_used: how full the fullest budget is that pays for this request, 0..1.
     """
 
     tenant: str = "default"
@@ -237,3 +238,5 @@ class Facts(msgspec.Struct, frozen=True):
     metadata: Mapping[str, Any] = {}
     at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     unhealthy: Mapping[str, str] = {}
+    spent: Mapping[str, str] = {}
+    budget_used: float = 0.0

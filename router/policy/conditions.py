@@ -40,9 +40,11 @@ ROOTS: Final = (
     "key",
     "headers",
     "metadata",
+    "budget",
     "hour",
     "weekday",
 )
+_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {"key": ("tags",), "budget": ("used",)}
 _PER_MODEL: Final = ("quality", "cost")
 _BY_CALLER: Final = ("headers", "metadata")
 """What these hold is up to the caller, so a condition on them may err on a canned ask and yet be right."""
@@ -205,8 +207,8 @@ def _check_members(tokens: list[_Token], models: Collection[str], unpriced: Coll
         member = _member_after(tokens, i)
         if token.text == "ask":
             used.update(ASK_NAMES if member is None else [_known(member, "ask", ASK_NAMES)])
-        elif token.text == "key" and member is not None:
-            _known(member, "key", ("tags",))
+        elif token.text in _MEMBERS and member is not None:
+            _known(member, token.text, _MEMBERS[token.text])
         elif token.text in _PER_MODEL and member is not None:
             name = _known(member, token.text, models)
             if token.text == "cost" and name in unpriced:
@@ -271,6 +273,7 @@ def _canned(models: Mapping[str, bool]) -> Iterable[dict[str, Any]]:
             "key": {"tags": ["batch"] if hour > 12 else []},
             "headers": {},
             "metadata": {},
+            "budget": {"used": hour / 23},
             "hour": hour,
             "weekday": 1 + hour % 7,
         }

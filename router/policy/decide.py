@@ -17,6 +17,7 @@ The law: every policy that loads decides every ask, or refuses it with a reason.
   that no rule and no default names is never taken, for the operator did not ask for it.
 - A model named outright is called or refused: rule `pinned`, no fallback. Naming a model does not lift privacy.
 - Models whose breaker is open are refused, not tried: 503 with `retry-after` costs the caller less than a timeout.
+- Models whose budget is spent or whose pace is reached are passed over; where nobody else may serve, that is a 429.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from typing import Any
 
 from classifiers.contract import Assessment
 from router.domain import Ask, Decision, ModelSpec, RuleTrace, Verdict
-from router.errors import ContextTooLong, ModelNotFound, NoEligibleModel, NothingHealthy
+from router.errors import BudgetSpent, ContextTooLong, ModelNotFound, NoEligibleModel, NothingHealthy, RateLimited
 from router.policy.acts import Standing, act_on
 from router.policy.compiled import Facts, Policy, Route, Rule, Select, Selection
 from router.policy.conditions import Context, Names
-from router.policy.eligibility import CONTEXT, UNHEALTHY, eligible
+from router.policy.eligibility import BUDGET, CONTEXT, RATE, UNHEALTHY, eligible
 from router.policy.suggest import did_you_mean
 from router.prices import estimate_usd
 
@@ -141,6 +142,8 @@ def _context(
             values[root] = dict(facts.headers)
         elif root == "metadata":
             values[root] = dict(facts.metadata)
+        elif root == "budget":
+            values[root] = {"used": facts.budget_used}
         elif root == "hour":
             values[root] = facts.at.hour
         elif root == "weekday":
@@ -168,12 +171,16 @@ def _against(names: Iterable[str], able: Mapping[str, bool | str]) -> str:
 
 def _refusal(
     able: Mapping[str, bool | str], wanted: Sequence[str]
-) -> ContextTooLong | NothingHealthy | NoEligibleModel:
+) -> ContextTooLong | NothingHealthy | NoEligibleModel | RateLimited:
     """The error for a request that nobody may serve. Health first: what only time stands against may be asked again."""
     reasons = [str(able[name]) for name in dict.fromkeys(wanted)]
     told = _against(wanted, able)
     if any(reason.startswith(UNHEALTHY) for reason in reasons):
         return NothingHealthy(f"No model that may serve this is healthy: {told}", retry_after=RETRY_AFTER_SECONDS)
+    if any(reason.startswith(RATE) for reason in reasons):
+        return RateLimited(f"Every model that may serve this has reached its limit: {told}")
+    if any(reason.startswith(BUDGET) for reason in reasons):
+        return BudgetSpent(f"The budget of every model that may serve this is spent: {told}")
     if all(reason.startswith(CONTEXT) for reason in reasons):
         return ContextTooLong(f"The request is too long for every model that may serve it: {told}", param="messages")
     return NoEligibleModel(f"The policy lets no model serve this: {told}")
