@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from msgspec import structs
@@ -18,8 +18,8 @@ from classifiers.contract import AskText, Assessment, Classifier, ModelCard
 from router.aside import Aside, is_sound
 from router.domain import Ask, ModelSpec, Verdict
 from router.errors import ContextTooLong, PolicyRefusal, RateLimited
-from router.policy.compiled import Facts, Policy, Route
-from router.policy.decide import decide
+from router.policy.compiled import Facts, Policy, Route, Selection
+from router.policy.decide import NOTHING_SELECTED, decide
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,12 @@ def unsure(models: Sequence[ModelCard]) -> Assessment:
 
 
 def decide_judged(
-    assessment: Assessment | None, policy: Policy, target: Route | ModelSpec, ask: Ask, facts: Facts
+    assessment: Assessment | None,
+    policy: Policy,
+    target: Route | ModelSpec,
+    ask: Ask,
+    facts: Facts,
+    selections: Mapping[str, Selection] = NOTHING_SELECTED,
 ) -> tuple[Assessment, Verdict]:
     """The policy on what a judge said, with the assessment it went by. Raises what `decide` raises.
 
@@ -130,14 +135,14 @@ def decide_judged(
     may not serve (a private ask, say) are the rules asked after all, with figures that say nothing.
     """
     if assessment is not None:
-        return assessment, decide(policy, target, ask, assessment, facts)
+        return assessment, decide(policy, target, ask, assessment, facts, selections)
     assessment = unsure(policy.cards)
     if not isinstance(target, Route):
-        return assessment, decide(policy, target, ask, assessment, facts)
+        return assessment, decide(policy, target, ask, assessment, facts, selections)
     try:
         verdict = decide(policy, replace(target, rules=()), ask, assessment, facts)
     except (PolicyRefusal, ContextTooLong, RateLimited):
-        verdict = decide(policy, target, ask, assessment, facts)
+        verdict = decide(policy, target, ask, assessment, facts, selections)
     decision = structs.replace(verdict.decision, rule="degraded")
     return assessment, structs.replace(verdict, decision=decision)
 
