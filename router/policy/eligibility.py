@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from router.domain import Ask, ModelSpec
 from router.policy.compiled import Facts, Policy, Privacy, Route
 
@@ -30,6 +32,11 @@ def eligible(policy: Policy, route: Route | None, ask: Ask, facts: Facts) -> dic
         if wanted
     ]
     return {name: _reason(model, ask, privacy, needs, facts) or True for name, model in policy.models.items()}
+
+
+def against_reading(model: ModelSpec, ask: Ask, privacy: Privacy, facts: Facts) -> str | None:
+    """Why a model may not be shown the ask's words, to choose by them; what its answer would need is not asked here."""
+    return _reason(model, structs.replace(ask, input_tokens=0, output_tokens=0), privacy, [], facts)
 
 
 def _reason(model: ModelSpec, ask: Ask, privacy: Privacy, needs: list[str], facts: Facts) -> str | None:

@@ -48,7 +48,7 @@ class ByEmbedding:
         self._matchers: dict[Options, Matcher] = {}
         self._lock = Lock()
 
-    async def __call__(self, needed: SelectionNeeded, ask: Ask) -> Selection:
+    async def wait(self, needed: SelectionNeeded, ask: Ask) -> Selection:
         """As `select`; a new set of options is worked out beside the event loop."""
         if needed.select.among not in self._matchers:
             await asyncio.to_thread(self.matcher, needed.select.among)

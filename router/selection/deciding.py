@@ -1,6 +1,6 @@
-"""The loop of deciding and selecting: a policy decides, a `select` rule needs its selector asked, the policy decides again.
+"""The loop of deciding and selecting: a policy decides, a `select` rule needs its selector asked, it decides again.
 
-Whoever decides goes through here: requests, `POST /v1/route`, `policy explain`, the library. They differ in who selects.
+Whoever decides goes through here: requests, `POST /v1/route`, `policy explain`, the library. Who selects differs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from router.policy.decide import SelectionNeeded
 
 T = TypeVar("T")
 
-Selects = Callable[[SelectionNeeded, Ask], Awaitable[Selection]]
+Selects = Callable[[SelectionNeeded, Ask, Facts], Awaitable[Selection]]
 """Asks the selector of one rule. Never raises for what goes wrong there: then it abstains, and says why."""
 
 
@@ -37,7 +37,7 @@ async def decide_selecting(
         try:
             return decide_judged(judged, policy, target, ask, facts, selections)
         except SelectionNeeded as needed:
-            selections[needed.rule.name] = await selects(needed, ask)
+            selections[needed.rule.name] = await selects(needed, ask, facts)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
