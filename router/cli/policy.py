@@ -24,29 +24,32 @@ FILE = Annotated[Path, typer.Argument(help="The policy file.", metavar="FILE")]
 @app.command()
 def check(file: FILE, as_json: bool = JSON_OPTION) -> None:
     """Load a policy as the gateway would: 0 it is fine, 1 it loads but a part can never act, 2 it does not load."""
+    from router.policy.document import read_document
     from router.policy.load import load_policy
     from router.policy.review import review
 
     with errors_as_exit(ConfigError):
         policy = load_policy(file, os.environ)
-    seen = review(policy)
+        seen = review(policy)
+        document = None if not seen.findings else read_document(file.read_text("utf-8-sig"), str(file), os.environ)
+    findings = [str(document.error(str(finding), finding.at)) for finding in seen.findings if document is not None]
     if as_json:
         print_json(
             {
                 "policy": policy.label,
                 "models": list(policy.models),
                 "routes": list(policy.routes),
-                "findings": list(seen.findings),
+                "findings": findings,
                 "notes": list(seen.notes),
             }
         )
     else:
         typer.echo(f"{policy.label}: {len(policy.models)} models, {len(policy.routes)} routes")
-        for finding in seen.findings:
+        for finding in findings:
             typer.echo(f"finding: {finding}")
         for note in seen.notes:
             typer.echo(f"note: {note}")
-    if seen.findings:
+    if findings:
         raise typer.Exit(FOUND)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.policy.compiled import Policy, Route, Select
+from router.policy.compiled import Policy
+from router.policy.lint.conditions import condition_findings
+from router.policy.lint.finding import Finding
+from router.policy.lint.standby import standby_findings
+from router.policy.lint.unused import models_of, unused_findings
 from router.prices import lookup
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """findings: parts that can never act. notes: nothing wrong, but worth knowing."""
+    """findings: parts that can never act, or not as they were meant. notes: nothing wrong, but worth knowing."""
 
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
 
@@ -32,19 +36,10 @@ def review(policy: Policy) -> Review:
     if not any(model.private for model in policy.models.values()):
         strict = [route.name for route in policy.routes.values() if route.privacy == "enforce"]
         notes += [f"route {name}: no model is private, so every private ask is refused" for name in strict]
-    findings = [finding for route in policy.routes.values() for finding in _never_reached(route)]
-    return Review(tuple(findings), tuple(notes))
-
-
-def _never_reached(route: Route) -> list[str]:
-    """Rules behind one that always matches and may name anybody: only its models' ill health lets them act.
-
-    A selector may abstain, so `select` does not count.
-    """
-    for number, rule in enumerate(route.rules[:-1]):
-        if rule.condition is None and not isinstance(rule.act, Select):
-            names = ", ".join(other.name for other in route.rules[number + 1 :])
-            return [
-                f"route {route.name}: `{rule.name}` always matches, so these act only when it cannot serve: {names}"
-            ]
-    return []
+    for route in policy.routes.values():
+        if route.rules and route.baseline is not None and route.baseline not in models_of(policy, route):
+            notes.append(
+                f"route {route.name}: its baseline {route.baseline} is never asked here: savings are against a guess"
+            )
+    findings = (*unused_findings(policy), *condition_findings(policy), *standby_findings(policy))
+    return Review(findings, tuple(notes))

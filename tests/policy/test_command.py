@@ -53,6 +53,7 @@ def test_rules_that_can_hardly_act_end_with_1(tmp_path: Path) -> None:
     result = run("check", str(file))
     assert result.exit_code == 1
     assert "`housekeeping` always matches" in result.stdout and "easy, keep the promise" in result.stdout
+    assert f"finding: {file}:17:9: route auto:" in result.stdout
 
 
 def test_explain_answers_in_the_shape_of_the_route_endpoint() -> None:
