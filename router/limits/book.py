@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.domain import Caller
 from router.limits.contract import Counter
-from router.policy.compiled import Limit, Policy
+from router.policy.compiled import Limit, Policy, Select
 from router.prices import NANO_PER_DOLLAR
 
 LEASE_SECONDS = 900.0
@@ -14,7 +14,10 @@ _MOST_CALLERS = 10_000
 
 
 class Book:
-    """The limits of one policy, as counters. lease_ms: how long a reservation under it holds."""
+    """The limits of one policy, as counters. lease_ms: how long a reservation under it holds.
+
+    pays_to_select: whether deciding itself may cost something, for a model that reads the options.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._limits = tuple(limit for limit in policy.limits if limit.per != "model")
@@ -25,6 +28,11 @@ class Book:
             for name in policy.models
         }
         self.of_models = tuple(counter for counters in self.by_model.values() for counter in counters)
+        self.pays_to_select = any(
+            isinstance(rule.act, Select) and rule.act.model is not None
+            for route in policy.routes.values()
+            for rule in route.rules
+        )
         longest = max((model.timeouts.total for model in policy.models.values()), default=0.0)
         self.lease_ms = int(max(LEASE_SECONDS, 1.5 * longest) * 1000)
 

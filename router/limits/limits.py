@@ -67,20 +67,22 @@ class Limits:
         self._books: dict[str, Book] = {}
 
     async def before(self, policy: Policy, caller: Caller, route: str | None, ask: Ask, choices: int = 1) -> Budgets:
-        """How full the budgets are, and which models have no room for this ask. Reads only."""
+        """How full the budgets are, and which models have no room for this ask. Reads only.
+
+        Raises RateLimited or BudgetSpent where deciding itself may cost something and nothing is left to pay it from.
+        """
         book = self._book(policy)
-        paying = [
-            counter
-            for counter in (book.of_caller(caller, route) if "budget" in policy.names.roots else ())
-            if counter.day is not None or counter.month is not None
-        ]
-        if not paying and not book.of_models:
+        callers = book.of_caller(caller, route) if book.pays_to_select or "budget" in policy.names.roots else ()
+        if not callers and not book.of_models:
             return NO_LIMITS
-        standings = await self.store.peek([*paying, *book.of_models])
-        used = max((standing.share(counter) for counter, standing in zip(paying, standings, strict=False)), default=0.0)
+        standings = await self.store.peek([*callers, *book.of_models])
+        paying = list(zip(callers, standings, strict=False))
+        if book.pays_to_select:
+            self._refuse_if_full(paying)
+        used = max((standing.share(counter) for counter, standing in paying), default=0.0)
         spent: dict[str, str] = {}
         waits: list[int] = []
-        for counter, standing in zip(book.of_models, standings[len(paying) :], strict=True):
+        for counter, standing in zip(book.of_models, standings[len(callers) :], strict=True):
             call = call_of(policy.models[counter.subject], ask.input_tokens, ask.output_tokens, choices)
             if (found := _in_the_way(counter, standing, call)) is not None:
                 spent.setdefault(counter.subject, reason_of(counter, *found))
@@ -149,6 +151,13 @@ class Limits:
             reason = reason_of(counter, answer.kind, answer.wait_ms)
             raise ModelSpent(model, reason, answer.wait_ms / 1000)
         raise error_of(answer, callers)
+
+    def _refuse_if_full(self, standings: Sequence[tuple[Counter, Standing]]) -> None:
+        for number, (counter, standing) in enumerate(standings):
+            if (found := _in_the_way(counter, standing, Amount(1, 1, 1))) is not None:
+                self.refused[counter.name, found[0]] += 1
+                refused = Refused(number, *found, tuple(standing for _, standing in standings))
+                raise error_of(refused, [Charge(counter, 1, 1, 1) for counter, _ in standings])
 
     def _book(self, policy: Policy) -> Book:
         book = self._books.get(policy.digest)

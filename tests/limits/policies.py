@@ -60,3 +60,11 @@ def row_of(model: str, tokens: int, nano: int | None, purpose: str = "chat", cac
         cost_nano=nano,
         cache=cache,  # type: ignore[arg-type]
     )
+
+
+READING = """
+routes:
+  auto:
+    rules:
+      - {name: reading, select: {by: model, model: medium, among: [staff]}}
+"""

@@ -13,7 +13,7 @@ from router.limits.memory import MemoryStore
 from router.limits.telling import duration
 from router.policy.compiled import Policy
 
-from .policies import ask_of, decision_of, policy_of, row_of
+from .policies import READING, ask_of, decision_of, policy_of, row_of
 from .stores import DOLLAR, HandClock
 
 ANNA, BERT, EVE = Caller("a", "anna"), Caller("a", "bert"), Caller("e", "anna")
@@ -259,3 +259,18 @@ def test_a_plan_of_several_calls_may_make_all_of_them() -> None:
 
     first_small = Decision("cascade", "small", "r", terms=Terms((Part("small", "small"),), then="large"))
     assert estimate(policy, first_small, ASK).total.nano == LARGE_NANO
+
+
+@pytest.mark.parametrize(
+    "limit", ["{name: one, per: key, requests_per_minute: 1}", "{name: one, per: key, dollars_per_day: 0.03}"]
+)
+async def test_nobody_who_has_nothing_left_is_read_options_to_at_a_price(limit: str) -> None:
+    desk = Desk(limit)
+    desk.policy = policy_of(limit, routes=READING)
+    await desk.limits.before(desk.policy, ANNA, "auto", ASK)
+    await desk.reserve()
+    with pytest.raises(RateLimited):
+        await desk.limits.before(desk.policy, ANNA, "auto", ASK)
+    await desk.limits.before(desk.policy, BERT, "auto", ASK)
+    free = policy_of(limit)
+    await desk.limits.before(free, ANNA, "auto", ASK)
