@@ -26,6 +26,8 @@ from router.api.edge import Edge
 from router.api.errors import answer_errors
 from router.api.openapi import describe
 from router.cache.connect import make_cache
+from router.conversations.connect import make_memory
+from router.conversations.conversations import Conversations
 from router.dashboard import pages
 from router.domain import Outcome
 from router.errors import SettingsError
@@ -40,6 +42,9 @@ from router.pipeline import Pipeline
 from router.plans.reach import Reach
 from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
+from router.selection.by_embedding import ByEmbedding
+from router.selection.by_model import ByModel
+from router.selection.selectors import Selectors
 from router.settings import Settings, read_settings
 from router.telemetry import Telemetry, set_up_logging
 from router.telemetry.export import make_export
@@ -105,6 +110,9 @@ def assemble(settings: Settings) -> Gateway:
     recorder = Recorder(store)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
+    conversations = Conversations(make_memory(settings))
+    reach = Reach(upstreams, health)
+    selectors = Selectors(ByEmbedding(), ByModel(reach))
     uptake = Uptake(Registry(store), judge)
 
     retention = Retention(store, settings.retention_days, settings.features_days)
@@ -121,6 +129,7 @@ def assemble(settings: Settings) -> Gateway:
         await asyncio.to_thread(keys.poll)
         if await asyncio.to_thread(policy.poll):
             await load_litellm()
+            await selectors.prepare(policy.current)
 
     return Gateway(
         settings=settings,
@@ -133,16 +142,23 @@ def assemble(settings: Settings) -> Gateway:
         door=AdminDoor(settings.admin_key.get_secret_value() if settings.admin_key else None),
         telemetry=telemetry,
         health=health,
+        conversations=conversations,
         pipeline=Pipeline(
             policy=lambda: policy.current,
             judge=judge,
             cache=cache,
-            plans={"single": Single(Reach(upstreams, health))},
+            plans={"single": Single(reach)},
             health=health,
+            selectors=selectors,
+            conversations=conversations,
             record=record,
         ),
         upstreams=upstreams,
-        prepare=[load_litellm, *([judge.aside.start] if judge.aside is not None else [])],
+        prepare=[
+            load_litellm,
+            *([judge.aside.start] if judge.aside is not None else []),
+            lambda: selectors.prepare(policy.current),
+        ],
         watch=[
             poll_files,
             retention.poll,

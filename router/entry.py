@@ -16,7 +16,9 @@ from typing import Any
 from classifiers.contract import Assessment
 from router.ask import describe_ask
 from router.body import Body
+from router.conversations.conversations import FINGERPRINT
 from router.domain import (
+    NOTHING_USED,
     Ask,
     CacheVerdict,
     Caller,
@@ -25,11 +27,12 @@ from router.domain import (
     OutcomeKind,
     Purpose,
     RetrieverSpec,
+    RuleTrace,
     Usage,
     Verdict,
 )
 from router.errors import Draining, RequestError
-from router.plans.contract import FailedAttempt, InnerCall, Work
+from router.plans.contract import CUT_SHORT, FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
 
@@ -74,6 +77,8 @@ class Entry:
         self._served: ModelSpec | None = None
         self._baseline: ModelSpec | None = None
         self._failed: list[FailedAttempt] = []
+        self._told: list[RuleTrace] = []
+        self._held: Work | None = None
         self.inner: list[InnerCall] = []
         """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
         self.keeps_text = False
@@ -101,12 +106,18 @@ class Entry:
         if not ask.private and assessment.features is not None:
             row.features, row.features_digest = assessment.features, assessment.features_digest
 
+    def waited(self, seconds: float) -> None:
+        """Time that passed waiting for an upstream before anybody was asked to answer."""
+        self.upstream_seconds += seconds
+
     def called(self, work: Work) -> None:
         """How reaching upstream went, whether or not somebody answered.
 
-        A call that the caller's leaving cut short counts as served: its prompt is taken as billed.
+        A call that the caller's leaving cut short counts as served: its prompt is taken as billed. Of a request that is
+        held, who answers is known later.
         """
-        self._failed = work.failed
+        self._failed, self._told = work.failed, work.told
+        self._held = work if work.held else None
         self.upstream_seconds += work.upstream_seconds
         self.row.attempts = len(work.failed)
         if work.called is not None:
@@ -146,8 +157,21 @@ class Entry:
         if usage is None:
             input_tokens = self._ask.input_tokens if self._ask else 0
             usage = Usage(uncached_input=input_tokens, output=output_tokens_seen, estimated=True)
+        if self._held is not None:
+            self._served_late(self._held)
+            usage = usage if self._served is not None else NOTHING_USED
         self.row.usage = usage
         self.row.cost_nano = None if self._served is None else cost_nano(usage, self._served.price)
+
+    def _served_late(self, work: Work) -> None:
+        """Who answers a request that was held, and what became of the calls since; nobody where none did."""
+        row = self.row
+        row.attempts, self._served = len(work.failed), None
+        row.model = row.upstream_model = row.provider = row.tier = row.price = None
+        if work.called is not None:
+            row.called_ms = (work.called - self._received) * 1000
+        if (model := work.answered_by or work.calling) is not None:
+            self.served_by(model)
 
     def failed(self, error: RequestError) -> None:
         """The journey ended in an error."""
@@ -175,6 +199,9 @@ class Entry:
         if self._closed:
             return []
         self._closed, row = True, self.row
+        if self._held is not None and self._served is None:  # the caller left while it was held
+            self.billed(None, 0)
+        row.rules += tuple(self._told)
         row.latency_ms = (time.perf_counter() - self._received) * 1000
         if not row.status:
             row.status = 500
@@ -217,6 +244,8 @@ class Entry:
         if call.error is not None:
             row.outcome = _KIND_BY_FAULT[call.error.fault]
             row.error_code, row.fault = call.error.code, call.error.fault
+        elif call.status == CUT_SHORT:
+            row.outcome = "client_closed"
         if call.usage is not None:
             row.usage = call.usage
         row.cost_nano = _inner_nano(call)
@@ -283,4 +312,4 @@ def conversation_of(body: Body, headers: Mapping[str, str], tenant: str) -> str:
         if message.get("role") == "user":
             break
     text = repr((tenant, beginning)).encode("utf-8", "replace")
-    return "fp_" + hashlib.blake2b(text, digest_size=12).hexdigest()
+    return FINGERPRINT + hashlib.blake2b(text, digest_size=12).hexdigest()

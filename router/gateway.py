@@ -17,6 +17,7 @@ from classifiers.contract import LabelSource
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.cache.contract import Cache
+from router.conversations.conversations import Conversations
 from router.domain import Caller
 from router.entry import is_recent, is_request_id
 from router.errors import LedgerAway, StoreAway, StoreError
@@ -64,6 +65,7 @@ class Gateway:
     door: AdminDoor
     telemetry: Telemetry
     health: Health
+    conversations: Conversations
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
     prepare: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -96,6 +98,7 @@ class Gateway:
         await self.recorder.drain(self.settings.grace_seconds)
         await self.telemetry.export.stop()
         await self.telemetry.share()
+        await self.conversations.memory.aclose()
         await self.cache.aclose()
         await self.store.aclose()
 

@@ -21,14 +21,17 @@ from router.body import Body
 from router.cache.contract import Cache, CachedAnswer
 from router.cache.forms import assemble, replay, storable
 from router.cache.shelf import Shelf, shelf_for, stored
+from router.conversations.conversations import Conversations
 from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
 from router.errors import InternalError, NothingHealthy, RequestError, UpstreamBroken, UpstreamError
-from router.judge import Judge, decide_judged
+from router.judge import Judge
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
+from router.selection.deciding import Selects, decide_selecting
+from router.selection.selectors import Selectors
 from router.telemetry.logs import current_request
 from router.upstream.answers import read_whole
 from router.upstream.health import Health
@@ -93,6 +96,8 @@ class Pipeline:
         cache: Cache,
         plans: Mapping[str, Plan],
         health: Health,
+        selectors: Selectors,
+        conversations: Conversations,
         record: Callable[[Outcome], None],
     ):
         self._policy = policy
@@ -100,6 +105,8 @@ class Pipeline:
         self._cache = cache
         self._plans = plans
         self._health = health
+        self._selectors = selectors
+        self._conversations = conversations
         self._record = record
 
     async def chat(self, request: ChatRequest, caller: Caller, wire: Wire) -> None:
@@ -108,7 +115,7 @@ class Pipeline:
         current_request.set(request.request_id)
         entry.row.caller_request_id = request.headers.get("x-request-id", "")[:128] or None
         entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
-        entry.row.conversation = conversation_of(request.body, request.headers, caller.tenant)
+        entry.row.conversation = conversation = conversation_of(request.body, request.headers, caller.tenant)
         try:
             policy = self._policy()
             target = resolve(policy, request.model)
@@ -134,7 +141,12 @@ class Pipeline:
                 judged = judge.assess(ask.text, policy.cards)
             else:
                 judged = await judge.assess_aside(ask.text, policy.cards)
-            assessment, verdict = self._decide(judged, policy, target, ask, request, caller)
+            selects = self._selectors.calling(policy, request.request_id, entry.inner)
+            assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects)
+            entry.waited(sum(call.seconds for call in entry.inner))
+            turn = self._conversations.turn(target, ask, caller.tenant, conversation)
+            if turn is not None:
+                verdict = await turn.keep(verdict, assessment, policy)
             entry.decided(ask, assessment, verdict)
 
             work = Work(
@@ -146,6 +158,7 @@ class Pipeline:
                 policy.models,
                 policy.retrievers,
                 entry.inner,
+                input_tokens=ask.input_tokens,
             )
             try:
                 served = await self._plans[verdict.decision.plan](work)
@@ -161,6 +174,8 @@ class Pipeline:
                     await self._relay_plain(served, request, shelf, entry, wire)
             finally:
                 await served.aclose()
+            if turn is not None and entry.row.outcome == "ok" and entry.row.model is not None:
+                await turn.answered(entry.row.model)
         except RequestError as error:
             entry.failed(error)
             await wire.fail(error, self._headers(entry))
@@ -181,11 +196,15 @@ class Pipeline:
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
         judged = await self._judge.assess_aside(ask.text, policy.cards)
-        assessment, verdict = self._decide(judged, policy, target, ask, request, caller)
+        selects = self._selectors.without_calls
+        assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects)
+        conversation = conversation_of(request.body, request.headers, caller.tenant)
+        if (turn := self._conversations.turn(target, ask, caller.tenant, conversation)) is not None:
+            verdict = await turn.keep(verdict, assessment, policy)
         route = target.name if isinstance(target, Route) else None
         return explanation(request.request_id, policy, route, ask, assessment, verdict)
 
-    def _decide(
+    async def _decide(
         self,
         judged: Assessment | None,
         policy: Policy,
@@ -193,6 +212,7 @@ class Pipeline:
         ask: Ask,
         request: ChatRequest,
         caller: Caller,
+        selects: Selects,
     ) -> tuple[Assessment, Verdict]:
         facts = Facts(
             tenant=caller.tenant,
@@ -203,7 +223,7 @@ class Pipeline:
             unhealthy=self._health.unavailable(),
         )
         try:
-            return decide_judged(judged, policy, target, ask, facts)
+            return await decide_selecting(judged, policy, target, ask, facts, selects)
         except NothingHealthy as refusal:
             refusal.retry_after = self._health.retry_after()
             raise
@@ -268,7 +288,8 @@ class Pipeline:
         try:
             async for chunk in chunks:
                 if out := tap.feed(chunk):
-                    entry.first_byte()
+                    if tap.saw_content or tap.saw_done:  # not the comments that hold a connection
+                        entry.first_byte()
                     await wire.write(out)
                 if tap.saw_done:
                     break
@@ -288,7 +309,8 @@ class Pipeline:
         if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
             body = await _assembled(tap.collected)
             if body is not None and storable(body, 200):
-                await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
+                answered_by = entry.row.model or served.model.name  # known late where the connection was held
+                await shelf.keep(stored(body, answered_by, entry.row.complexity, entry.row.usage))
         with suppress(UpstreamError):
             async for _after_done in chunks:
                 pass

@@ -30,7 +30,7 @@ from router.policy.document import Document, Path
 from router.policy.rule_schema import RuleEntry, SelectEntry
 from router.policy.schema import RouteEntry
 
-RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded"})
+RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded", "conversation"})
 """What the decision itself says where no rule of the file chose."""
 
 VERBS = ("use", "choose", "select", "cascade", "agree", "fan_out")
