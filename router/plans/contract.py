@@ -9,9 +9,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from router.body import Body
-from router.domain import Decision, ModelSpec, Purpose, RetrieverSpec, Usage
+from router.domain import Decision, ModelSpec, Purpose, RetrieverSpec, RuleTrace, Usage
 from router.errors import RequestError, UpstreamError
 from router.upstream.contract import Answer
+
+CUT_SHORT = 499
+"""The status of an inner call that was broken off since nobody needed its answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class InnerCall:
     """One call within a request whose answer did not go out as it was: a ledger row of its own under the request.
 
     called: the model, or the retriever. usage: None where nothing was billed by tokens (a retriever, a failed call); a
-    model's answer without counts carries an estimate that is marked as one. status: the upstream's.
+    model's answer without counts carries an estimate that is marked as one. status: the upstream's, or
+    `CUT_SHORT`.
     """
 
     purpose: Purpose
@@ -44,11 +48,15 @@ class InnerCall:
 
 @dataclass(slots=True)
 class Work:
-    """One decided request. What stands below `retrievers` is filled in by whoever calls upstream.
+    """One decided request. What stands below `retrievers`, but for `input_tokens` (an estimate of the ask's), is filled
+    in by whoever calls upstream.
 
     inner: calls whose answers did not go out as they were, in the order in which they ended.
     calling: the model a call is open to that has not answered yet; still set when the caller left meanwhile.
     called: when the last call began, by `time.perf_counter()`.
+    told: what the plan decided on its way, for the trace of rules.
+    held: the answer's head went out before it was known who answers; answered_by says so once it is.
+    waiting, waiting_since: calls that are waited for at once; their time counts once, see `router.plans.inner`.
     """
 
     request_id: str
@@ -63,6 +71,12 @@ class Work:
     upstream_seconds: float = 0.0
     calling: ModelSpec | None = None
     called: float | None = None
+    input_tokens: int = 0
+    told: list[RuleTrace] = field(default_factory=list)
+    held: bool = False
+    answered_by: ModelSpec | None = None
+    waiting: int = 0
+    waiting_since: float = 0.0
 
 
 class Served(Struct, frozen=True):

@@ -218,6 +218,8 @@ class StreamTap:
             return event
         data = _data(event)
         if data is None:
+            self._seen_bytes -= len(event)
+            self._seen_events -= event.count(b"\n\n")
             return event
         if data.strip() == b"[DONE]":
             self.saw_done = True
