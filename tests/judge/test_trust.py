@@ -5,29 +5,57 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from classifiers.trust import agreed
+from classifiers.trust import agreed, unharmed
 
-COUNTS = some.integers(1, 9).flatmap(lambda asked: some.tuples(some.integers(1, asked), some.just(asked)))
 SHARE = some.floats(0, 1)
 
 
-@given(COUNTS, SHARE)
-def test_trust_is_a_share(counts: tuple[int, int], quality: float) -> None:
-    assert 0.0 <= agreed(*counts, quality) <= 1.0
+@some.composite
+def ballots(draw: some.DrawFn) -> tuple[int, int, int]:
+    """(votes for the winner, models asked, models that gave another answer)."""
+    asked = draw(some.integers(1, 9))
+    votes = draw(some.integers(1, asked))
+    return votes, asked, draw(some.integers(0, asked - votes))
 
 
-@given(COUNTS, SHARE, SHARE)
-def test_no_text_outweighs_a_vote(counts: tuple[int, int], one: float, other: float) -> None:
-    votes, asked = counts
-    assert agreed(votes + 1, asked + 1, one) >= agreed(votes, asked + 1, other)
+@given(ballots(), SHARE)
+def test_trust_is_a_share(ballot: tuple[int, int, int], quality: float) -> None:
+    votes, asked, dissent = ballot
+    assert 0.0 <= agreed(votes, asked, quality, dissent) <= 1.0
 
 
-@given(COUNTS, SHARE, SHARE)
-def test_the_text_orders_answers_with_as_many_votes(counts: tuple[int, int], one: float, other: float) -> None:
+@given(ballots(), SHARE, SHARE, some.data())
+def test_nothing_outweighs_a_vote(
+    ballot: tuple[int, int, int], one: float, other: float, data: some.DataObject
+) -> None:
+    votes, asked, dissent = ballot
+    fewer = data.draw(some.integers(0, asked - votes + 1)) if votes > 1 else 0
+    if votes > 1:
+        assert agreed(votes, asked, one, dissent) >= agreed(votes - 1, asked, other, fewer) - 1e-12
+
+
+@given(ballots(), SHARE, SHARE)
+def test_the_text_orders_answers_with_as_many_votes(ballot: tuple[int, int, int], one: float, other: float) -> None:
+    votes, asked, dissent = ballot
     low, high = sorted((one, other))
-    assert agreed(*counts, low) <= agreed(*counts, high)
+    assert agreed(votes, asked, low, dissent) <= agreed(votes, asked, high, dissent)
 
 
-@given(COUNTS, some.floats(allow_nan=False))
-def test_a_quality_that_is_no_share_is_taken_to_the_nearest(counts: tuple[int, int], quality: float) -> None:
-    assert 0.0 <= agreed(*counts, quality) <= 1.0
+@given(ballots(), SHARE)
+def test_a_model_that_says_nothing_counts_less_against_an_answer_than_one_that_contradicts(
+    ballot: tuple[int, int, int], quality: float
+) -> None:
+    votes, asked, dissent = ballot
+    assert agreed(votes, asked, quality, dissent) >= agreed(votes, asked, quality, asked - votes)
+    assert agreed(votes, asked, quality) == agreed(votes, asked, quality, asked - votes)
+
+
+@given(ballots(), some.floats(allow_nan=False))
+def test_a_quality_that_is_no_share_is_taken_to_the_nearest(ballot: tuple[int, int, int], quality: float) -> None:
+    votes, asked, dissent = ballot
+    assert 0.0 <= agreed(votes, asked, quality, dissent) <= 1.0
+
+
+@given(SHARE, SHARE)
+def test_keeping_an_answer_harms_as_far_as_the_other_would_have_been_better(quality: float, other: float) -> None:
+    assert unharmed(quality, other) == 1.0 - max(0.0, other - quality)
