@@ -38,6 +38,8 @@ from router.ledger.registry import Registry
 from router.ledger.retention import Retention
 from router.ledger.runs import RunNote
 from router.ledger.store import SqlStore
+from router.limits.connect import make_store
+from router.limits.limits import Limits
 from router.pipeline import Pipeline
 from router.plans.reach import Reach
 from router.plans.single import Single
@@ -111,6 +113,7 @@ def assemble(settings: Settings) -> Gateway:
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
     conversations = Conversations(make_memory(settings))
+    limits = Limits(make_store(settings))
     reach = Reach(upstreams, health)
     selectors = Selectors(ByEmbedding(), ByModel(reach))
     uptake = Uptake(Registry(store), judge)
@@ -143,6 +146,7 @@ def assemble(settings: Settings) -> Gateway:
         telemetry=telemetry,
         health=health,
         conversations=conversations,
+        limits=limits,
         pipeline=Pipeline(
             policy=lambda: policy.current,
             judge=judge,
@@ -151,6 +155,7 @@ def assemble(settings: Settings) -> Gateway:
             health=health,
             selectors=selectors,
             conversations=conversations,
+            limits=limits,
             record=record,
         ),
         upstreams=upstreams,

@@ -32,6 +32,7 @@ from router.domain import (
     Verdict,
 )
 from router.errors import Draining, RequestError
+from router.limits.account import Account
 from router.plans.contract import CUT_SHORT, FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
@@ -81,6 +82,8 @@ class Entry:
         self._held: Work | None = None
         self.inner: list[InnerCall] = []
         """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
+        self.account: Account | None = None
+        """With the limits of its policy, where it has any."""
         self.keeps_text = False
         self._closed = False
 

@@ -27,6 +27,7 @@ from router.ledger.contract import Store
 from router.ledger.recorder import Recorder
 from router.ledger.reports import RequestStory
 from router.ledger.story import told
+from router.limits.limits import Limits
 from router.pipeline import Pipeline
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings
@@ -66,6 +67,7 @@ class Gateway:
     telemetry: Telemetry
     health: Health
     conversations: Conversations
+    limits: Limits
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
     prepare: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -81,6 +83,8 @@ class Gateway:
         for prepare in self.prepare:
             await prepare()
         await self.cache.start()
+        if self.policy.current.limits:
+            await self.limits.store.start()
         await self.recorder.start()
         self._tasks = [asyncio.create_task(self._for_ever(watch)) for watch in self.watch]
         self.phase = "serving"
@@ -99,19 +103,22 @@ class Gateway:
         await self.telemetry.export.stop()
         await self.telemetry.share()
         await self.conversations.memory.aclose()
+        await self.limits.store.aclose()
         await self.cache.aclose()
         await self.store.aclose()
 
     def readiness(self) -> dict[str, Any]:
         """What `/readyz` answers."""
         redis, database = self.cache.state if self.cache.shared else "off", self.recorder.state
-        well = redis != "degraded" and database == "ok" and self.policy.error is None and self.judge.well
+        limits = self.limits.store.state if self.policy.current.limits else "off"
+        well = "degraded" not in (redis, limits) and database == "ok" and self.policy.error is None and self.judge.well
         status = self.phase if self.phase != "serving" else "ok" if well else "degraded"
         return {
             "status": status,
             "policy": self.policy.current.label,
             "classifier": self.judge.state,
             "redis": redis,
+            "limits": limits,
             "database": database,
         }
 
@@ -125,6 +132,8 @@ class Gateway:
         }
         if self.cache.shared:
             parts["redis"] = self.cache.state != "degraded"
+        if policy.limits:
+            parts["limits"] = self.limits.store.state != "degraded"
         return Vitals(
             policy.name,
             policy.digest,
@@ -144,6 +153,10 @@ class Gateway:
             self.recorder.dropped,
             self.recorder.waiting,
             self.judge.aside.counts if self.judge.aside is not None else {},
+            self.limits.refusals(policy),
+            self.limits.store.alone,
+            self.limits.store.waiting,
+            self.limits.store.dropped,
         )
 
     async def label(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,12 +25,15 @@ from router.cache.shelf import Shelf, shelf_for, stored
 from router.conversations.conversations import Conversations
 from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
-from router.errors import InternalError, NothingHealthy, RequestError, UpstreamBroken, UpstreamError
+from router.errors import InternalError, NothingHealthy, RateLimited, RequestError, UpstreamBroken, UpstreamError
 from router.judge import Judge
+from router.limits.account import Account
+from router.limits.limits import NO_LIMITS, Limits
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
+from router.policy.exploring import explore
 from router.selection.deciding import Selects, decide_selecting
 from router.selection.selectors import Selectors
 from router.telemetry.logs import current_request
@@ -45,6 +49,8 @@ COLLECT_BYTES = 4 * 1024 * 1024
 """Streams longer than this are relayed but neither cached nor kept as text."""
 
 ASSEMBLED_ASIDE_BYTES = 128 * 1024
+
+_TOOL_ROLES = ("tool", "function")
 
 _HEADERS_UPSTREAM = ("openai-beta", "anthropic-beta")
 """The only headers of the caller that go on to an upstream."""
@@ -98,6 +104,7 @@ class Pipeline:
         health: Health,
         selectors: Selectors,
         conversations: Conversations,
+        limits: Limits,
         record: Callable[[Outcome], None],
     ):
         self._policy = policy
@@ -107,6 +114,7 @@ class Pipeline:
         self._health = health
         self._selectors = selectors
         self._conversations = conversations
+        self._limits = limits
         self._record = record
 
     async def chat(self, request: ChatRequest, caller: Caller, wire: Wire) -> None:
@@ -121,6 +129,7 @@ class Pipeline:
             target = resolve(policy, request.model)
             ask = read_ask(request.body.values, policy.scanner)
             entry.asked(policy, target, ask)
+            account = entry.account = self._account(policy, target, ask, request, caller)
 
             shelf = shelf_for(
                 self._cache,
@@ -132,6 +141,8 @@ class Pipeline:
                 cache_control=request.headers.get("cache-control"),
             )
             if (found := await shelf.find()) is not None and found.model in policy.models:
+                if account is not None:
+                    await account.reserve_stored()
                 return await self._serve_stored(found, policy.models[found.model], request, entry, wire)
             entry.cached(shelf.verdict)
 
@@ -141,12 +152,20 @@ class Pipeline:
                 judged = judge.assess(ask.text, policy.cards)
             else:
                 judged = await judge.assess_aside(ask.text, policy.cards)
+            if account is not None:
+                await account.look()
             selects = self._selectors.calling(policy, request.request_id, entry.inner)
-            assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects)
-            entry.waited(sum(call.seconds for call in entry.inner))
             turn = self._conversations.turn(target, ask, caller.tenant, conversation)
-            if turn is not None:
-                verdict = await turn.keep(verdict, assessment, policy)
+            while True:
+                assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
+                if turn is not None:
+                    verdict = await turn.keep(verdict, assessment, policy)
+                if account is None or await account.reserve(verdict.decision):
+                    break
+            entry.waited(sum(call.seconds for call in entry.inner))
+            if isinstance(target, Route) and target.explore is not None:
+                in_tool_loop = request.body.values["messages"][-1].get("role") in _TOOL_ROLES
+                verdict = explore(verdict, target.explore, ask, assessment, random.random(), in_tool_loop=in_tool_loop)
             entry.decided(ask, assessment, verdict)
 
             work = Work(
@@ -196,8 +215,10 @@ class Pipeline:
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
         judged = await self._judge.assess_aside(ask.text, policy.cards)
+        if (account := self._account(policy, target, ask, request, caller)) is not None:
+            await account.look(may_pay=False)
         selects = self._selectors.without_calls
-        assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects)
+        assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
         conversation = conversation_of(request.body, request.headers, caller.tenant)
         if (turn := self._conversations.turn(target, ask, caller.tenant, conversation)) is not None:
             verdict = await turn.keep(verdict, assessment, policy)
@@ -213,7 +234,9 @@ class Pipeline:
         request: ChatRequest,
         caller: Caller,
         selects: Selects,
+        account: Account | None,
     ) -> tuple[Assessment, Verdict]:
+        budgets = NO_LIMITS if account is None else account.budgets
         facts = Facts(
             tenant=caller.tenant,
             key_tags=caller.tags,
@@ -221,12 +244,26 @@ class Pipeline:
             metadata=request.body.values.get("metadata") or {},
             at=datetime.now(UTC),
             unhealthy=self._health.unavailable(),
+            spent=budgets.spent,
+            budget_used=budgets.used,
         )
         try:
             return await decide_selecting(judged, policy, target, ask, facts, selects)
         except NothingHealthy as refusal:
             refusal.retry_after = self._health.retry_after()
             raise
+        except RateLimited as refusal:
+            refusal.retry_after = budgets.retry_after
+            raise
+
+    def _account(
+        self, policy: Policy, target: Route | ModelSpec, ask: Ask, request: ChatRequest, caller: Caller
+    ) -> Account | None:
+        """The request before the policy's limits; None where it has none, which then cost nothing."""
+        if not policy.limits:
+            return None
+        route = target.name if isinstance(target, Route) else None
+        return Account(self._limits, policy, caller, route, ask, request.body.values.get("n") or 1)
 
     async def _serve_stored(
         self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire
@@ -317,8 +354,11 @@ class Pipeline:
 
     def _write_down(self, entry: Entry) -> None:
         """Hands the rows over: as soon as the caller has the whole answer, for feedback may come at once."""
-        for row in entry.close():
+        rows = entry.close()
+        for row in rows:
             self._record(row)
+        if rows and entry.account is not None:
+            entry.account.settle(rows)
 
     def _headers(self, entry: Entry) -> Headers:
         """The `x-signalbox-*` headers that say who answered and why, as far as that is known."""
@@ -337,6 +377,8 @@ class Pipeline:
             headers.append((b"x-signalbox-rule", _header(row.rule)))
         if row.complexity is not None:
             headers.append((b"x-signalbox-complexity", b"%.3f" % row.complexity))
+        if entry.account is not None:
+            headers += entry.account.headers
         return headers
 
 

@@ -27,6 +27,7 @@ class Ready(BaseModel):
     policy: str = Field(examples=["default@3f9a1c02b7de"])
     classifier: str = Field(examples=["fast@9c41d2e07a55"])
     redis: Literal["ok", "degraded", "off"]
+    limits: Literal["ok", "degraded", "off"]
     database: Literal["ok", "degraded"]
 
 

@@ -105,6 +105,21 @@ class Store(Protocol):
         """`ok`, `degraded` while it counts alone, or `off` as long as nobody has asked it."""
         ...
 
+    @property
+    def alone(self) -> int:
+        """Reservations so far that other processes do not know of, though they should."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Settlements that are still to be told."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Those that never will be."""
+        ...
+
     async def start(self) -> None:
         """Gets ready to count."""
         ...

@@ -63,21 +63,32 @@ class Limits:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.refused: Sums[tuple[str, Kind]] = Sums()
+        self.refused: Sums[tuple[str, str]] = Sums()
         self._books: dict[str, Book] = {}
 
-    async def before(self, policy: Policy, caller: Caller, route: str | None, ask: Ask, choices: int = 1) -> Budgets:
+    async def before(
+        self,
+        policy: Policy,
+        caller: Caller,
+        route: str | None,
+        ask: Ask,
+        choices: int = 1,
+        *,
+        may_pay: bool = True,
+    ) -> Budgets:
         """How full the budgets are, and which models have no room for this ask. Reads only.
 
-        Raises RateLimited or BudgetSpent where deciding itself may cost something and nothing is left to pay it from.
+        may_pay: whether deciding may call a model. Raises RateLimited or BudgetSpent where it may, and nothing is left
+        to pay it from.
         """
         book = self._book(policy)
-        callers = book.of_caller(caller, route) if book.pays_to_select or "budget" in policy.names.roots else ()
+        pays = may_pay and book.pays_to_select
+        callers = book.of_caller(caller, route) if pays or "budget" in policy.names.roots else ()
         if not callers and not book.of_models:
             return NO_LIMITS
         standings = await self.store.peek([*callers, *book.of_models])
         paying = list(zip(callers, standings, strict=False))
-        if book.pays_to_select:
+        if pays:
             self._refuse_if_full(paying)
         used = max((standing.share(counter) for counter, standing in paying), default=0.0)
         spent: dict[str, str] = {}
@@ -128,6 +139,21 @@ class Limits:
                 unforeseen += [Charge(counter, nano=amount.nano) for counter in book.by_model.get(model, ())]
         if unforeseen:
             self.store.spend(unforeseen)
+
+    def refusals(self, policy: Policy) -> dict[tuple[str, str], int]:
+        """How often each bound of the policy's limits left no room, by limit and bound; 0 where it never did."""
+        bounds = {
+            (limit.name, kind): self.refused[limit.name, kind]
+            for limit in policy.limits
+            for kind, most in (
+                ("requests", limit.requests_per_minute),
+                ("tokens", limit.tokens_per_minute),
+                ("day", limit.dollars_per_day),
+                ("month", limit.dollars_per_month),
+            )
+            if most is not None
+        }
+        return {**bounds, **self.refused}
 
     def counters(self, policy: Policy, caller: Caller, route: str | None) -> tuple[Counter, ...]:
         """What counts a request of this caller, but for models."""

@@ -58,6 +58,7 @@ class MemoryStore:
         self._leases: list[tuple[int, str]] = []
         self._tidied_ms = clock()
         self.state = "ok"
+        self.alone = self.waiting = self.dropped = 0
 
     async def start(self) -> None:
         """Is always ready."""

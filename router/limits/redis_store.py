@@ -43,6 +43,14 @@ class RedisStore:
         """`ok`, `degraded` while this process counts alone, `off` until somebody asks."""
         return "off" if not self._asked else "ok" if self.line.usable else "degraded"
 
+    @property
+    def waiting(self) -> int:
+        return self.line.waiting
+
+    @property
+    def dropped(self) -> int:
+        return self.line.dropped
+
     async def start(self) -> None:
         self._asked = True
         await self.line.start()

@@ -114,6 +114,16 @@ PART_WELL = _gauge(
     "signalbox_part_well", "1 while a part is well, 0 while the gateway does without it.", "part", across="min"
 )
 BREAKER = _gauge("signalbox_breaker_state", "1 for the state that a model's breaker is in.", "model", "state")
+LIMITS_REFUSED = _counter(
+    "signalbox_limits_refused_total", "Times a limit left no room: for a request, or for one model.", "limit", "bound"
+)
+LIMITS_ALONE = _counter(
+    "signalbox_limits_alone_total", "Requests that this process counted by itself, Redis being away."
+)
+LIMITS_WAITING = _gauge(
+    "signalbox_limits_waiting", "Accounts of requests that Redis has not been told of yet.", across="sum"
+)
+LIMITS_DROPPED = _counter("signalbox_limits_dropped_total", "Accounts of requests that Redis will never be told of.")
 LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
 LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
 LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.", across="sum")

@@ -138,6 +138,10 @@ def _parts(vitals: Vitals) -> Iterator[tuple[Metric, Figures]]:
     yield names.POLICY_RELOADS, {("ok",): vitals.policy_reloads, ("failed",): vitals.policy_refusals}
     yield names.JUDGE_FAILURES, {(): vitals.judge_failures}
     yield names.ENCODER_ASKS, {(result,): vitals.encoder_asks.get(result, 0) for result in names.ENCODER_RESULTS}
+    yield names.LIMITS_REFUSED, vitals.limits_refused
+    yield names.LIMITS_ALONE, {(): vitals.limits_alone}
+    yield names.LIMITS_WAITING, {(): vitals.limits_waiting}
+    yield names.LIMITS_DROPPED, {(): vitals.limits_dropped}
     yield names.LEDGER_WRITTEN, {(): vitals.ledger_written}
     yield names.LEDGER_DROPPED, {(): vitals.ledger_dropped}
     yield names.LEDGER_WAITING, {(): vitals.ledger_waiting}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Vitals:
     """parts: whether each is well. breakers: `closed`, `half_open` or `open` for each model of the policy.
 
-    condition_errors: by route and rule, since the policy was loaded.
+    condition_errors: by route and rule, since the policy was loaded. limits_refused: by limit and bound.
     """
 
     policy_name: str
@@ -26,3 +26,7 @@ class Vitals:
     ledger_dropped: int = 0
     ledger_waiting: int = 0
     encoder_asks: Mapping[str, int] = field(default_factory=dict)
+    limits_refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    limits_alone: int = 0
+    limits_waiting: int = 0
+    limits_dropped: int = 0
