@@ -31,12 +31,19 @@ class Selectors:
         await self._likening.prepare(policy)
 
     def calling(self, policy: Policy, request_id: str, inner: list[InnerCall]) -> Selects:
-        """Selects for one request. inner: takes the calls that this needs."""
+        """Selects for one request. inner: takes the calls that this needs.
+
+        A request may be decided twice (a limit was reached meanwhile); no model is asked twice for it.
+        """
+        read: dict[str, Selection] = {}
 
         async def selects(needed: SelectionNeeded, ask: Ask, facts: Facts) -> Selection:
             if needed.select.model is None:
                 return await self._likening.wait(needed, ask)
-            return await self._by_model.select(needed, ask, facts, policy.models, request_id, inner)
+            name = needed.rule.name
+            if name not in read:
+                read[name] = await self._by_model.select(needed, ask, facts, policy.models, request_id, inner)
+            return read[name]
 
         return selects
 
