@@ -160,12 +160,14 @@ class Pipeline:
                 assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
                 if turn is not None:
                     verdict = await turn.keep(verdict, assessment, policy)
+                if isinstance(target, Route) and target.explore is not None:
+                    in_tool_loop = request.body.values["messages"][-1].get("role") in _TOOL_ROLES
+                    verdict = explore(
+                        verdict, target.explore, ask, assessment, random.random(), in_tool_loop=in_tool_loop
+                    )
                 if account is None or await account.reserve(verdict.decision):
                     break
             entry.waited(sum(call.seconds for call in entry.inner))
-            if isinstance(target, Route) and target.explore is not None:
-                in_tool_loop = request.body.values["messages"][-1].get("role") in _TOOL_ROLES
-                verdict = explore(verdict, target.explore, ask, assessment, random.random(), in_tool_loop=in_tool_loop)
             entry.decided(ask, assessment, verdict)
 
             work = Work(
