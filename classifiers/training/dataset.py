@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +78,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRow:
-    """One line of an outcome file. scores, costs: by model; cost is None where the file gives none."""
+    """One line of an outcome file. scores, costs: by model; cost is None where the file gives none.
+
+    answers: what the models answered, where the file says so; None for an answer that could not be read.
+    """
 
     query_id: str
     domain: str
@@ -86,6 +89,7 @@ class OutcomeRow:
     scores: dict[str, float]
     costs: dict[str, float | None]
     output_tokens: dict[str, float | None]
+    answers: dict[str, str | None] = field(default_factory=dict)
 
 
 def read_outcomes(path: Path) -> list[OutcomeRow]:
@@ -114,6 +118,11 @@ def _outcome(line: dict[str, Any]) -> OutcomeRow:
         {model: float(cell["score"]) for model, cell in kept.items()},
         {model: cell.get("cost_usd") for model, cell in kept.items()},
         {model: cell.get("output_tokens") for model, cell in kept.items()},
+        {
+            model: None if cell["answer"] is None else str(cell["answer"])
+            for model, cell in kept.items()
+            if "answer" in cell
+        },
     )
 
 

@@ -106,17 +106,39 @@ def _score(row: OutcomeRow, model: str) -> float:
 
 
 def _costs(rows: Sequence[OutcomeRow], model: str, price: float, vectors: NDArray[np.float32]) -> Floats:
-    """The file's own where every row has one, else tokens in and out at the price."""
+    return costs_at(rows, model, (price, price), vectors)
+
+
+def costs_at(
+    rows: Sequence[OutcomeRow], model: str, price: tuple[float, float], vectors: NDArray[np.float32]
+) -> Floats:
+    """Dollars by answer, (n,): the file's own where every row has one, else tokens in and out at the price.
+
+    price: dollars per million tokens in, and out. vectors: (n, d), by which the length of the queries is known.
+    """
     given = [row.costs[model] for row in rows]
     if all(cost is not None for cost in given):
         return np.array([_amount(row, cost, "cost_usd") for row, cost in zip(rows, given, strict=True)])
-    tokens_in = np.expm1(vectors[:, LENGTH].astype(np.float64)) * _TOKENS_PER_WORD
-    tokens_out = [
-        OUTPUT_TOKENS if row.output_tokens[model] is None else _amount(row, row.output_tokens[model], "output_tokens")
-        for row in rows
-    ]
-    costs: Floats = (tokens_in + np.array(tokens_out)) * price * 1e-6
+    costs: Floats = (tokens_in(vectors) * price[0] + tokens_out(rows, model) * price[1]) * 1e-6
     return costs
+
+
+def tokens_in(vectors: NDArray[np.float32]) -> Floats:
+    """Tokens of each query, estimated by its words; (n,)."""
+    tokens: Floats = np.expm1(vectors[:, LENGTH].astype(np.float64)) * _TOKENS_PER_WORD
+    return tokens
+
+
+def tokens_out(rows: Sequence[OutcomeRow], model: str) -> Floats:
+    """Tokens of each answer, (n,); OUTPUT_TOKENS where the file does not say."""
+    return np.array(
+        [
+            OUTPUT_TOKENS
+            if row.output_tokens[model] is None
+            else _amount(row, row.output_tokens[model], "output_tokens")
+            for row in rows
+        ]
+    )
 
 
 def _amount(row: OutcomeRow, value: Any, what: str) -> float:
