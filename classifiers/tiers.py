@@ -59,6 +59,12 @@ def with_encoder(artefact: Artefact, embedder: Embedder) -> Artefact:
     return replace(artefact, featurise=_embedded(artefact).with_embedder(embedder))
 
 
+def embedder_of(classifier: Classifier) -> Embedder | None:
+    """Who embeds for a judge of the tier `encoder`; None for every other judge."""
+    features = classifier.artefact.featurise if isinstance(classifier, LearnedClassifier) else None
+    return features.embedder if isinstance(features, EmbeddedFeatures) else None
+
+
 def _embedded(artefact: Artefact) -> EmbeddedFeatures:
     featurise = of_tier(artefact, "encoder").featurise
     assert isinstance(featurise, EmbeddedFeatures)

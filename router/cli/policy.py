@@ -138,10 +138,14 @@ def _explained(
     """The explanation, by the judge that a gateway with these settings would start with."""
     from msgspec.structs import replace
 
+    from classifiers.tiers import embedder_of
     from router.ask import read_ask
     from router.judge import Judge, unsure
     from router.learning.uptake import load_judge
-    from router.policy.explain import explain as explained
+    from router.policy.explain import explanation
+    from router.selection.by_embedding import ByEmbedding
+    from router.selection.deciding import at_once, decide_selecting
+    from router.selection.selectors import likeness_alone
     from router.settings import read_settings
 
     ask = read_ask(values, policy.scanner)
@@ -149,7 +153,10 @@ def _explained(
     with errors_as_exit(ConfigError):
         classifier = load_judge(read_settings())
     assessment = Judge(classifier).assess(ask.text, policy.cards) or unsure(policy.cards)
-    return explained(policy, target, ask, assessment, facts)
+    selects = likeness_alone(ByEmbedding(embedder=embedder_of(classifier)))
+    _, verdict = at_once(decide_selecting(assessment, policy, target, ask, facts, selects))
+    route = target.name if isinstance(target, Route) else None
+    return explanation("none", policy, route, ask, assessment, verdict)
 
 
 def _print(policy: Policy, route: Route | None, told: dict[str, Any]) -> None:

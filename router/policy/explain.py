@@ -6,9 +6,8 @@ from typing import Any
 
 from classifiers.contract import Assessment
 from router.ask import describe_ask
-from router.domain import Ask, ModelSpec, Terms, Verdict
-from router.policy.compiled import Facts, Policy, Route
-from router.policy.decide import decide
+from router.domain import Ask, Terms, Verdict
+from router.policy.compiled import Policy
 
 
 def explanation(
@@ -44,15 +43,6 @@ def explanation(
             **({"terms": _terms(decision.terms)} if decision.terms is not None else {}),
         },
     }
-
-
-def explain(
-    policy: Policy, target: Route | ModelSpec, ask: Ask, assessment: Assessment, facts: Facts | None = None
-) -> dict[str, Any]:
-    """Decides, and says so. Raises what `decide` raises."""
-    verdict = decide(policy, target, ask, assessment, facts or Facts())
-    route = target.name if isinstance(target, Route) else None
-    return explanation("none", policy, route, ask, assessment, verdict)
 
 
 def _terms(terms: Terms) -> dict[str, Any]:

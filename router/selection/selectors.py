@@ -8,6 +8,7 @@ from router.domain import Ask
 from router.plans.contract import InnerCall
 from router.policy.compiled import Facts, Policy, Selection
 from router.policy.decide import SelectionNeeded
+from router.selection.by_embedding import ByEmbedding
 from router.selection.by_model import ByModel
 from router.selection.deciding import Selects
 
@@ -57,6 +58,15 @@ class Selectors:
             return not_asked(needed)
 
         return selects
+
+
+def likeness_alone(by_embedding: ByEmbedding) -> Selects:
+    """As `without_calls`, for whoever has no event loop: it waits for nothing (see `deciding.at_once`)."""
+
+    async def selects(needed: SelectionNeeded, ask: Ask, facts: Facts) -> Selection:
+        return by_embedding.select(needed, ask) if needed.select.model is None else not_asked(needed)
+
+    return selects
 
 
 def not_asked(needed: SelectionNeeded) -> Selection:
