@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from classifiers.contract import Assessment
+from router.answer_headers import Headers, dollars, passed_on, told
 from router.ask import read_ask
 from router.body import Body
 from router.cache.contract import Cache, CachedAnswer
@@ -27,7 +28,7 @@ from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
 from router.entry import Entry, conversation_of
 from router.errors import InternalError, NothingHealthy, RateLimited, RequestError, UpstreamBroken, UpstreamError
 from router.judge import Judge
-from router.limits.account import Account
+from router.limits.account import Account, account_of
 from router.limits.limits import NO_LIMITS, Limits
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
@@ -42,8 +43,6 @@ from router.upstream.health import Health
 from router.upstream.sse import StreamTap, error_event
 
 log = logging.getLogger(__name__)
-
-Headers = list[tuple[bytes, bytes]]
 
 COLLECT_BYTES = 4 * 1024 * 1024
 """Streams longer than this are relayed but neither cached nor kept as text."""
@@ -129,7 +128,7 @@ class Pipeline:
             target = resolve(policy, request.model)
             ask = read_ask(request.body.values, policy.scanner)
             entry.asked(policy, target, ask)
-            account = entry.account = self._account(policy, target, ask, request, caller)
+            account = entry.account = account_of(self._limits, policy, caller, target, ask, request.body.values)
 
             shelf = shelf_for(
                 self._cache,
@@ -199,7 +198,7 @@ class Pipeline:
                 await turn.answered(entry.row.model)
         except RequestError as error:
             entry.failed(error)
-            await wire.fail(error, self._headers(entry))
+            await wire.fail(error, told(entry))
         except asyncio.CancelledError:
             entry.broke_off(caller_left=wire.gone)
             raise
@@ -207,7 +206,7 @@ class Pipeline:
             log.exception("request %s broke the gateway", request.request_id)
             failure = InternalError("The gateway failed; its log has the reason under this request's id.")
             entry.failed(failure)
-            await wire.fail(failure, self._headers(entry))
+            await wire.fail(failure, told(entry))
         finally:
             self._write_down(entry)
 
@@ -217,7 +216,7 @@ class Pipeline:
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
         judged = await self._judge.assess_aside(ask.text, policy.cards)
-        if (account := self._account(policy, target, ask, request, caller)) is not None:
+        if (account := account_of(self._limits, policy, caller, target, ask, request.body.values)) is not None:
             await account.look(may_pay=False)
         selects = self._selectors.without_calls
         assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
@@ -258,15 +257,6 @@ class Pipeline:
             refusal.retry_after = budgets.retry_after
             raise
 
-    def _account(
-        self, policy: Policy, target: Route | ModelSpec, ask: Ask, request: ChatRequest, caller: Caller
-    ) -> Account | None:
-        """The request before the policy's limits; None where it has none, which then cost nothing."""
-        if not policy.limits:
-            return None
-        route = target.name if isinstance(target, Route) else None
-        return Account(self._limits, policy, caller, route, ask, request.body.values.get("n") or 1)
-
     async def _serve_stored(
         self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire
     ) -> None:
@@ -278,7 +268,7 @@ class Pipeline:
         entry.billed(found.usage, 0)
         body = replay(found.body, include_usage=request.wants_usage) if request.stream else found.body
         entry.began(200)
-        headers = self._headers(entry)
+        headers = told(entry)
         headers.append((b"content-type", b"text/event-stream" if request.stream else b"application/json"))
         if not request.stream:
             headers += [(b"content-length", b"%d" % len(body)), (b"x-signalbox-cost-usd", b"0")]
@@ -291,7 +281,7 @@ class Pipeline:
         body = b"".join([chunk async for chunk in served.answer.chunks()])
         entry.began(served.answer.status)
         entry.row.outcome, entry.row.fault = "caller_error", "caller"
-        headers = [*self._headers(entry), *_passed_on(served), (b"x-signalbox-fault", b"caller")]
+        headers = [*told(entry), *passed_on(served), (b"x-signalbox-fault", b"caller")]
         await wire.start(served.answer.status, headers)
         await wire.end(body)
 
@@ -303,9 +293,9 @@ class Pipeline:
         if entry.keeps_text:
             entry.keep_text(request.body.text, body.decode("utf-8", "replace"))
         entry.began(200)
-        headers = [*self._headers(entry), *_passed_on(served), (b"content-length", b"%d" % len(body))]
+        headers = [*told(entry), *passed_on(served), (b"content-length", b"%d" % len(body))]
         if entry.row.cost_nano is not None:
-            headers.append((b"x-signalbox-cost-usd", _dollars(entry.spent_nano())))
+            headers.append((b"x-signalbox-cost-usd", dollars(entry.spent_nano())))
         await wire.start(200, headers)
         entry.first_byte()
         await wire.end(body)
@@ -322,7 +312,7 @@ class Pipeline:
         collects = shelf.key is not None or entry.keeps_text
         tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
         entry.began(200)
-        await wire.start(200, [*self._headers(entry), *_passed_on(served)])
+        await wire.start(200, [*told(entry), *passed_on(served)])
         chunks = served.answer.chunks()
         try:
             async for chunk in chunks:
@@ -362,44 +352,7 @@ class Pipeline:
         if rows and entry.account is not None:
             entry.account.settle(rows)
 
-    def _headers(self, entry: Entry) -> Headers:
-        """The `x-signalbox-*` headers that say who answered and why, as far as that is known."""
-        row = entry.row
-        headers = [
-            (b"x-signalbox-cache", row.cache.encode()),
-            (b"x-signalbox-overhead-ms", b"%.3f" % row.overhead_ms),
-        ]
-        if row.policy:
-            headers.append((b"x-signalbox-policy", _header(row.policy)))
-        if row.route:
-            headers.append((b"x-signalbox-route", _header(row.route)))
-        if row.model:
-            headers.append((b"x-signalbox-model", _header(row.model)))
-        if row.rule:
-            headers.append((b"x-signalbox-rule", _header(row.rule)))
-        if row.complexity is not None:
-            headers.append((b"x-signalbox-complexity", b"%.3f" % row.complexity))
-        if entry.account is not None:
-            headers += entry.account.headers
-        return headers
-
 
 async def _assembled(events: bytes) -> bytes | None:
     """The plain completion of a stream; a long one is put together beside the event loop."""
     return await asyncio.to_thread(assemble, events) if len(events) > ASSEMBLED_ASIDE_BYTES else assemble(events)
-
-
-def _passed_on(served: Served) -> Headers:
-    """The upstream's headers that its contract lets through."""
-    return [(name.encode("latin-1"), _header(value)) for name, value in served.answer.headers.items()]
-
-
-def _header(text: str) -> bytes:
-    """A text as a header value; what headers cannot hold becomes `?`."""
-    if text.isascii() and text.isprintable():
-        return text.encode()
-    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()
-
-
-def _dollars(nano: int) -> bytes:
-    return f"{nano / 1e9:.9f}".encode()

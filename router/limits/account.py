@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from router.domain import Ask, Caller, Decision, Outcome
+from router.domain import Ask, Caller, Decision, ModelSpec, Outcome
 from router.limits.limits import NO_LIMITS, Limits, ModelSpent, Reserved
 from router.limits.telling import Headers
-from router.policy.compiled import Policy
+from router.policy.compiled import Policy, Route
 
 
 class Account:
@@ -58,3 +59,13 @@ class Account:
     def settle(self, rows: Sequence[Outcome]) -> None:
         """Counts what the request took, however it ended."""
         self._limits.settle(self._policy, self._caller, self._route, self._reserved, rows)
+
+
+def account_of(
+    limits: Limits, policy: Policy, caller: Caller, target: Route | ModelSpec, ask: Ask, values: Mapping[str, Any]
+) -> Account | None:
+    """A request's account; None where the policy has no limits, which then cost nothing. values: of its body."""
+    if not policy.limits:
+        return None
+    route = target.name if isinstance(target, Route) else None
+    return Account(limits, policy, caller, route, ask, values.get("n") or 1)

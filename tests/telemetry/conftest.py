@@ -21,6 +21,8 @@ models:
   large: {{tier: large, model: standin-large, base_url: "{large}/v1", context: 200000, retries: 0, price: {{input: 3000, output: 15000}}}}
   free: {{tier: small, model: standin-free, base_url: "{small}/v1", retries: 0}}
 default: small
+limits:
+  - {{name: pace, per: key, requests_per_minute: 1000}}
 routes:
   auto:
     baseline: large
