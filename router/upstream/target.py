@@ -39,14 +39,7 @@ class Target:
     def __init__(self, model: ModelSpec):
         self.model = model
         url, self.origin = _address(model)
-        path = quote(url.path.rstrip("/") + "/chat/completions", safe=_SAFE)
-        if url.query:
-            path += "?" + quote(url.query, safe=_SAFE)
-        secure, host, port = self.origin
-        name = f"[{host}]" if ":" in host else host
-        if port != _PORTS["https" if secure else "http"]:
-            name += f":{port}"
-        lines = f"POST {path} HTTP/1.1\r\nhost: {name}\r\n"
+        lines = request_lines(url, url.path.rstrip("/") + "/chat/completions", self.origin)
         if (authorization := _authorization(model, url)) is not None:
             lines += f"authorization: {authorization}\r\n"
         self._head = lines.encode("ascii") + _SAME_FOR_ALL
@@ -75,15 +68,32 @@ class Target:
 def _address(model: ModelSpec) -> tuple[SplitResult, Origin]:
     """The parsed base_url, and where it leads."""
     try:
-        url = urlsplit(model.base_url or DEFAULT_BASE_URL)
-        host, port = url.hostname or "", url.port
-        if not host.isascii():
-            host = host.encode("idna").decode("ascii")
-        if url.scheme not in _PORTS or not host or not re.fullmatch(r"[0-9a-z._~:%-]+", host):
-            raise ValueError("no address")
+        return address_of(model.base_url or DEFAULT_BASE_URL)
     except ValueError:
         raise UpstreamBroken(f"The base_url of model `{model.name}` cannot be used.") from None
+
+
+def address_of(address: str) -> tuple[SplitResult, Origin]:
+    """An http or https URL, and where it leads. Raises ValueError for anything else."""
+    url = urlsplit(address)
+    host, port = url.hostname or "", url.port
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    if url.scheme not in _PORTS or not host or not re.fullmatch(r"[0-9a-z._~:%-]+", host):
+        raise ValueError("no address")
     return url, Origin(url.scheme == "https", host, _PORTS[url.scheme] if port is None else port)
+
+
+def request_lines(url: SplitResult, path: str, origin: Origin) -> str:
+    """The first two lines of a POST there: the request line, with the URL's query, and the host."""
+    target = quote(path, safe=_SAFE)
+    if url.query:
+        target += "?" + quote(url.query, safe=_SAFE)
+    secure, host, port = origin
+    name = f"[{host}]" if ":" in host else host
+    if port != _PORTS["https" if secure else "http"]:
+        name += f":{port}"
+    return f"POST {target} HTTP/1.1\r\nhost: {name}\r\n"
 
 
 def _authorization(model: ModelSpec, url: SplitResult) -> str | None:
