@@ -52,9 +52,28 @@ class Document:
 
 def read_document(text: str, file: str, env: Mapping[str, str]) -> Document:
     """Reads one YAML document whose top level is a mapping with string keys. Raises PolicyError with the place."""
+    document, root = Document(file), _composed(text, file)
+    if not isinstance(root, MappingNode):
+        found = "nothing" if root is None else "something else"
+        raise document.error(f"a policy is a mapping with `version`, `models`, `default` and `routes`; found {found}")
+    document.values = _Reader(document, env).read(root, (), ())
+    return document
+
+
+def read_list(text: str, file: str, env: Mapping[str, str], name: str) -> Document:
+    """Reads one YAML document whose top level is a list; it stands in `values` under a name. Raises PolicyError."""
+    document, root = Document(file), _composed(text, file)
+    if not isinstance(root, SequenceNode):
+        found = "nothing" if root is None else "something else"
+        raise document.error(f"this is a list of {name}, each beginning with `-`; found {found}")
+    document.values = {name: _Reader(document, env).read(root, (name,), ())}
+    return document
+
+
+def _composed(text: str, file: str) -> Node | None:
     yaml = YAML(typ="safe", pure=True)
     try:
-        root = yaml.compose(text)
+        root: Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(part for part in (error.context, error.problem) if part) or "this is no YAML"
@@ -63,12 +82,7 @@ def read_document(text: str, file: str, env: Mapping[str, str]) -> Document:
     except (YAMLError, RecursionError, ValueError) as error:
         problem = "nested too deep" if isinstance(error, RecursionError) else str(error).split("\n", 1)[0]
         raise PolicyError(f"YAML: {problem}", file=file, line=1, column=1) from None
-    document = Document(file)
-    if not isinstance(root, MappingNode):
-        found = "nothing" if root is None else "something else"
-        raise document.error(f"a policy is a mapping with `version`, `models`, `default` and `routes`; found {found}")
-    document.values = _Reader(document, env).read(root, (), ())
-    return document
+    return root
 
 
 class _Reader:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from router.errors import PolicyError
 from router.policy.build import cheapest_small, known, limit_of, model_of, option_of, retriever_of
@@ -22,8 +20,8 @@ from router.policy.build_routes import Named, route_of
 from router.policy.compiled import Canary, Policy
 from router.policy.conditions import together
 from router.policy.document import Document, read_document
+from router.policy.faults import checked
 from router.policy.schema import PolicyFile
-from router.policy.suggest import did_you_mean
 from router.privacy import PrivacyScanner
 
 _MOST_BYTES = 1024 * 1024
@@ -103,55 +101,7 @@ def _checked(document: Document) -> PolicyFile:
     version = document.values.get("version")
     if version is not None and (isinstance(version, bool) or version != 1):
         raise document.error("this program reads `version: 1`", ("version",))
-    try:
-        return PolicyFile.model_validate(document.values)
-    except ValidationError as error:
-        faults = [_fault(document, fault) for fault in error.errors(include_input=False, include_url=False)]
-    faults.sort(key=lambda fault: (" is missing" in fault.message, fault.line or 0, fault.column or 0))
-    raise faults[0]
-
-
-def _fault(document: Document, fault: Mapping[str, Any]) -> PolicyError:
-    """One of pydantic's errors as ours: `loc` becomes a place, an unknown key gets a suggestion."""
-    kind = fault["type"]
-    path = tuple(part for part in fault["loc"] if part != "[key]")
-    if kind == "extra_forbidden":
-        key = str(path[-1])
-        return document.error(f"unknown key `{key}`{did_you_mean(key, _keys_at(path[:-1]))}", path, at_key=True)
-    if kind == "missing":
-        where = f" in `{_dotted(path[:-1])}`" if path[:-1] else ""
-        return document.error(f"`{path[-1]}` is missing{where}", path[:-1])
-    if "[key]" in fault["loc"]:
-        return document.error("a name is made of letters, digits and `. _ : / @ + -`", path, at_key=True)
-    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if path and path[-1] == "base_url" and kind == "string_pattern_mismatch":
-        message = "should be an http:// or https:// URL without user and password"
-    return document.error(f"`{_dotted(path)}` {message}", path)
-
-
-def _keys_at(path: tuple[Any, ...]) -> Iterable[str]:
-    """The keys that may stand at a path of the file."""
-    entry: type[BaseModel] = PolicyFile
-    is_name = False
-    for step in path:
-        if is_name or step not in entry.model_fields:
-            is_name = False
-            continue
-        annotation = entry.model_fields[step].annotation
-        is_name = get_origin(annotation) is dict
-        entry = next(_entries_in(annotation), entry)
-    return [field.alias or name for name, field in entry.model_fields.items()]
-
-
-def _entries_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _entries_in(part)
-
-
-def _dotted(path: Iterable[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    return checked(document, document.values, PolicyFile)
 
 
 def _check_names(document: Document, written: PolicyFile) -> None:

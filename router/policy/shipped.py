@@ -17,5 +17,5 @@ def shipped_policy(name: str) -> Path:
         file = place / f"{name}.yaml"
         if file.is_file():
             return file
-    known = sorted({file.stem for place in _PLACES for file in place.glob("*.yaml")})
+    known = sorted({file.stem for place in _PLACES for file in place.glob("*.yaml") if "." not in file.stem})
     raise SettingsError(f"No shipped policy is called {name!r}{did_you_mean(name, known)}")

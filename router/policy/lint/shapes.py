@@ -15,7 +15,7 @@ from functools import lru_cache
 
 INF = math.inf
 _WHOLE = ("ask.input_tokens", "ask.output_tokens", "ask.chars", "ask.turns", "ask.tools", "ask.images")
-_SHARES = ("complexity", "support")
+_SHARES = ("complexity", "support", "budget.used")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,8 @@ Demand = Bounds | OneOf | Holds | Other | bool
 Together = tuple[Demand, ...]
 
 _MEMBER = r"(?:\.\w+|\[\s*(?:'[^']*'|\"[^\"]*\")\s*\])"
-_PATH = (
-    rf"(?:ask\.\w+|complexity|gain|support|hour|weekday|(?:quality|cost){_MEMBER}|tenant|size\(\s*ask\.private\s*\))"
-)
+_SINGLE = r"ask\.\w+|budget\.used|complexity|gain|support|hour|weekday|tenant|size\(\s*ask\.private\s*\)"
+_PATH = rf"(?:{_SINGLE}|(?:quality|cost){_MEMBER})"
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _STRING = r"'[^'\\]*'|\"[^\"\\]*\""
 _COMPARES = re.compile(rf"({_PATH})\s*(<=|>=|<|>|==)\s*({_NUMBER})")
