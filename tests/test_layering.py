@@ -14,11 +14,12 @@ ROOT = Path(__file__).parent.parent
 
 ROWS = [
     ["cli"],
-    ["demo", "library"],
+    ["demo", "library", "trial"],
     ["app"],
     ["api", "dashboard"],
     ["gateway"],
     ["pipeline", "learning"],
+    ["answer_headers"],
     ["entry", "selection"],
     ["plans"],
     ["limits", "conversations"],

@@ -13,13 +13,14 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from router.access.keys import KeyRing
+from router.answer_headers import Headers
 from router.api.edge import refusal_of_head
 from router.api.errors import error_answer
 from router.api.exchange import Exchange
 from router.body import MAX_BODY_BYTES, parse_body
 from router.domain import Caller
 from router.errors import BadRequest, BodyTooLarge, Draining, RequestError
-from router.pipeline import ChatRequest, Headers, Pipeline, Wire
+from router.pipeline import ChatRequest, Pipeline, Wire
 from router.telemetry import Telemetry
 
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {

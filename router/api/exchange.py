@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from router.answer_headers import Headers
 from router.api.errors import error_answer
 from router.entry import new_request_id
 from router.errors import RequestError
-from router.pipeline import Headers
 
 log = logging.getLogger(__name__)
 

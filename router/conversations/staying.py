@@ -23,9 +23,8 @@ from msgspec import structs
 from classifiers.contract import Assessment
 from router.conversations.contract import Remembered
 from router.domain import Ask, Decision, ModelSpec, Price, RuleTrace, Verdict
-from router.policy.compiled import Staying
+from router.policy.compiled import CONVERSATION_RULE, Staying
 
-RULE = "conversation"
 LOSS_WEIGHT = 0.1
 TURNS_OF_EVIDENCE = 2
 _MAY_STAY = ("single", "cascade")
@@ -73,7 +72,7 @@ def _staying(verdict: Verdict, old: ModelSpec, why: str) -> Verdict:
     kept = Decision(
         "single",
         old.name,
-        RULE,
+        CONVERSATION_RULE,
         fallback if decision.fallback or decision.plan == "cascade" else (),
         verdict.expected_cost_usd.get(old.name),
         decision.probability,
@@ -83,7 +82,7 @@ def _staying(verdict: Verdict, old: ModelSpec, why: str) -> Verdict:
 
 
 def _told(verdict: Verdict, stays: bool, why: str) -> Verdict:
-    return structs.replace(verdict, rules=(*verdict.rules, RuleTrace(RULE, stays, why)))
+    return structs.replace(verdict, rules=(*verdict.rules, RuleTrace(CONVERSATION_RULE, stays, why)))
 
 
 def _lost_share(before: Remembered, old: ModelSpec, new: ModelSpec, ask: Ask) -> float:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from router.domain import ModelSpec, Part
 from router.policy.build import known, known_names
 from router.policy.compiled import (
+    CONVERSATION_RULE,
     Act,
     Agree,
+    Audit,
     CacheSettings,
     Cascade,
     Choose,
+    Explore,
     FanOut,
     Option,
     Privacy,
@@ -30,7 +33,7 @@ from router.policy.document import Document, Path
 from router.policy.rule_schema import RuleEntry, SelectEntry
 from router.policy.schema import RouteEntry
 
-RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded", "conversation"})
+RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded", "explore", CONVERSATION_RULE})
 """What the decision itself says where no rule of the file chose."""
 
 VERBS = ("use", "choose", "select", "cascade", "agree", "fan_out")
@@ -84,7 +87,33 @@ def route_of(name: str, entry: RouteEntry, default: str, named: Named) -> Route:
     staying = None
     if entry.conversation is not None:
         staying = Staying(entry.conversation.margin, entry.conversation.ttl)
-    return Route(name, entry.default or default, entry.baseline, tuple(rules), cache, entry.privacy or able, staying)
+    return Route(
+        name,
+        entry.default or default,
+        entry.baseline,
+        tuple(rules),
+        cache,
+        entry.privacy or able,
+        staying,
+        _audit(entry, at, named),
+        None if entry.explore is None else Explore(entry.explore.rate, entry.explore.band),
+    )
+
+
+def _audit(entry: RouteEntry, at: Path, named: Named) -> Audit | None:
+    """How the route is audited; there must be a baseline to compare with."""
+    audit = entry.audit
+    if audit is None:
+        return None
+    if entry.baseline is None:
+        raise named.document.error("`audit` compares with the route's `baseline`: name one", (*at, "audit"))
+    judge = named.model(audit.judge, (*at, "audit", "judge"))
+    if judge == entry.baseline and not audit.judges_itself:
+        raise named.document.error(
+            f"`{judge}` would judge its own answers: name another judge, or say `judges_itself: true`",
+            (*at, "audit", "judge"),
+        )
+    return Audit(audit.rate, judge, audit.budget_per_day, audit.judges_itself)
 
 
 def _rule(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> Rule:

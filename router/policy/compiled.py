@@ -19,6 +19,9 @@ from router.privacy import PrivacyScanner
 
 Privacy = Literal["enforce", "observe"]
 
+CONVERSATION_RULE = "conversation"
+"""What the decision says where a conversation kept its model."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
@@ -143,6 +146,24 @@ class Staying:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """How a route's requests are audited. judge: the model that weighs. budget_usd: of a day, for each process."""
+
+    rate: float
+    judge: str
+    budget_usd: float
+    judges_itself: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explore:
+    """How a route tries other models. rate: share of requests. band: how far apart predicted qualities may be."""
+
+    rate: float
+    band: float
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A bound on what each key (tenant, route, model; or all together) may use. only: of which ones; empty for each.
 
@@ -177,6 +198,8 @@ class Route:
     cache: CacheSettings | None = None
     privacy: Privacy = "observe"
     conversation: Staying | None = None
+    audit: Audit | None = None
+    explore: Explore | None = None
 
 
 @dataclass(frozen=True, slots=True)

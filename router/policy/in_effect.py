@@ -135,6 +135,15 @@ def _route_lines(policy: Policy, route: Route) -> Mapping[str, str]:
     )
     if staying:
         lines["conversation.ttl"] = f"{staying.ttl_seconds:g} s after the last turn"
+    audit, explore = route.audit, route.explore
+    lines["audit.rate"] = f"{audit.rate:g} of the requests are answered twice" if audit else "off: nothing is audited"
+    if audit:
+        lines["audit.judge"] = audit.judge
+        lines["audit.budget_per_day"] = f"${audit.budget_usd:g}, each process for itself"
+        lines["audit.judges_itself"] = "yes" if audit.judges_itself else "no: its own answers are not judged"
+    lines["explore.rate"] = f"{explore.rate:g} of the requests go elsewhere" if explore else "off: nothing is tried"
+    if explore:
+        lines["explore.band"] = f"where predicted qualities are at most {explore.band:g} apart"
     lines["default"] = route.default
     return lines
 

@@ -148,6 +148,24 @@ class CacheEntry(Entry):
     private: bool = Field(False, description="Keep answers to private asks in the cache too.")
 
 
+class AuditEntry(Entry):
+    """A random share of requests that another model answers too, off the caller's way; a judge weighs both answers."""
+
+    rate: Share = Field(description="Share of requests.", examples=[0.05])
+    judge: str = Field(description="The model that weighs; by default none of the two that answered.")
+    budget_per_day: Dollars = Field(
+        1.0, description="Most dollars a day for answers and judging, each process for itself."
+    )
+    judges_itself: bool = Field(False, description="Let the judge weigh its own answers too.")
+
+
+class ExploreEntry(Entry):
+    """A small share of requests that goes to another model of about the same predicted quality, to learn from."""
+
+    rate: Share = Field(description="Share of requests.", examples=[0.02])
+    band: Share = Field(0.05, description="How far apart predicted qualities may be.")
+
+
 class RouteEntry(Entry):
     """A name that callers send as `model`."""
 
@@ -161,6 +179,8 @@ class RouteEntry(Entry):
     )
     default: str | None = Field(None, description="Serves when no rule can; else the policy's default.")
     conversation: ConversationEntry | None = Field(None, description="Keep a conversation's model.")
+    audit: AuditEntry | None = Field(None, description="Compare models on a random share of requests.")
+    explore: ExploreEntry | None = Field(None, description="Try another model now and then where it hardly matters.")
 
 
 class PrivacyEntry(Entry):
