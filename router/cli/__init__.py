@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, serve
+from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, policy_trial, serve
 
 app = typer.Typer(
     name="signalbox",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(demo.demo)
+policy.app.command("test")(policy_trial.try_cases)
 app.add_typer(policy.app, name="policy")
 app.command("costs")(costs.print_costs)
 app.add_typer(keys.app, name="keys")

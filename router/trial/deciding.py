@@ -1,0 +1,86 @@
+"""Decides without a gateway: nothing is called, selectors by likeness pick, models that would read are not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classifiers.contract import Assessment, ModelCard
+from router.domain import Ask, Decision, ModelSpec, Verdict
+from router.judge import Judge, decide_judged, unsure
+from router.policy.compiled import Facts, Policy, Route, Selection
+from router.policy.decide import SelectionNeeded
+from router.selection.by_embedding import ByEmbedding
+from router.selection.selectors import not_asked
+
+
+class Decider:
+    """A policy's decisions, one after the other. A selector by likeness is made when the first rule needs it."""
+
+    def __init__(self, policy: Policy):
+        self.policy = policy
+        self._likening: ByEmbedding | None = None
+        self.models_not_asked = 0
+        """How often a rule was passed over because a model would have had to read the options."""
+
+    def decide(
+        self,
+        target: Route | ModelSpec,
+        ask: Ask,
+        assessment: Assessment | None,
+        facts: Facts,
+        chosen: Sequence[str] | None = None,
+    ) -> tuple[Assessment, Verdict]:
+        """As a gateway would. chosen: options that every selector is taken to pick. Raises what `decide` raises."""
+        selections: dict[str, Selection] = {}
+        while True:
+            try:
+                return decide_judged(assessment, self.policy, target, ask, facts, selections)
+            except SelectionNeeded as needed:
+                selections[needed.rule.name] = self._selected(needed, ask, chosen)
+
+    def _selected(self, needed: SelectionNeeded, ask: Ask, chosen: Sequence[str] | None) -> Selection:
+        if chosen is not None:
+            among = {option.name for option in needed.select.among}
+            options = tuple((name, 1.0) for name in chosen if name in among)
+            return Selection(options[: needed.select.top], "as the case says")
+        if needed.select.model is not None:
+            self.models_not_asked += 1
+            return not_asked(needed)
+        if self._likening is None:
+            self._likening = ByEmbedding()
+        return self._likening.select(needed, ask)
+
+
+def assess(judge: Judge, ask: Ask, cards: Sequence[ModelCard]) -> Assessment:
+    """What the judge says of an ask, or that it is unsure."""
+    return judge.assess(ask.text, cards) or unsure(cards)
+
+
+def models_reached(decision: Decision) -> tuple[str, ...]:
+    """Every model that carrying a decision out may ask, in any part of its plan."""
+    names = [decision.model, *decision.fallback]
+    if (terms := decision.terms) is not None:
+        names += [part.model for part in terms.parts]
+        names += [name for name in (terms.then, terms.judge) if name is not None]
+    return tuple(dict.fromkeys(names))
+
+
+def pinned(policy: Policy, given: Mapping[str, Any]) -> Assessment:
+    """An assessment of what is given. What is left out follows: a small model is good with 1 - complexity, another with
+    `gain` more; nothing supports it, and the task is unknown."""
+    complexity = 0.5 if given.get("complexity") is None else given["complexity"]
+    gain = 0.0 if given.get("gain") is None else given["gain"]
+    quality = {
+        card.name: 1 - complexity if card.tier == "small" else min(1.0, max(0.0, 1 - complexity + gain))
+        for card in policy.cards
+    }
+    return Assessment(
+        complexity,
+        {**quality, **(given.get("quality") or {})},
+        gain,
+        given.get("support") or 0.0,
+        given.get("task") or "unknown",
+        given.get("language") or "und",
+        "pinned",
+    )
