@@ -40,7 +40,11 @@ from router.ledger.runs import RunNote
 from router.ledger.store import SqlStore
 from router.limits.connect import make_store
 from router.limits.limits import Limits
+from router.limits.recall import Recall
 from router.pipeline import Pipeline
+from router.plans.cascade import Cascade
+from router.plans.holding import Holding
+from router.plans.inner import as_it_is
 from router.plans.reach import Reach
 from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
@@ -112,6 +116,7 @@ def assemble(settings: Settings) -> Gateway:
     recorder = Recorder(store)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
+    reach = Reach(upstreams, health)
     conversations = Conversations(make_memory(settings))
     limits = Limits(make_store(settings))
     reach = Reach(upstreams, health)
@@ -167,6 +172,7 @@ def assemble(settings: Settings) -> Gateway:
         watch=[
             poll_files,
             retention.poll,
+            Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),
         ],

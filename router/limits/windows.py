@@ -45,3 +45,9 @@ def month_ends_ms(now_ms: int) -> int:
     """Milliseconds to the first of the next month in UTC."""
     year, month = divmod(month_of(now_ms) + 1, 12)
     return (date(year, month + 1, 1) - _EPOCH) // timedelta(days=1) * DAY_MS - now_ms
+
+
+def month_began_ms(now_ms: int) -> int:
+    """The moment that the month began in UTC."""
+    year, month = divmod(month_of(now_ms), 12)
+    return (date(year, month + 1, 1) - _EPOCH) // timedelta(days=1) * DAY_MS
