@@ -24,26 +24,16 @@ from router.domain import (
     Caller,
     ModelSpec,
     Outcome,
-    OutcomeKind,
-    Purpose,
-    RetrieverSpec,
     RuleTrace,
     Usage,
     Verdict,
 )
 from router.errors import Draining, RequestError
+from router.inner_rows import KIND_BY_FAULT, attempt_row, inner_nano, inner_row
 from router.limits.account import Account
-from router.plans.contract import CUT_SHORT, FailedAttempt, InnerCall, Work
+from router.plans.contract import FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
-
-_KIND_BY_FAULT: Mapping[str, OutcomeKind] = {
-    "caller": "caller_error",
-    "policy": "refused",
-    "upstream": "upstream_error",
-    "gateway": "gateway_error",
-}
-
 
 _REQUEST_ID = re.compile("req_([0-9a-f]{12})[0-9a-f]{20}", re.ASCII)
 _RECENT_SECONDS = 900.0
@@ -180,7 +170,7 @@ class Entry:
         """The journey ended in an error."""
         if not self.row.status:
             self.began(error.status)
-        self.row.outcome = _KIND_BY_FAULT[error.fault]
+        self.row.outcome = KIND_BY_FAULT[error.fault]
         self.row.error_code, self.row.fault = error.code, error.fault
 
     def broke_off(self, *, caller_left: bool) -> None:
@@ -213,15 +203,15 @@ class Entry:
         if row.cache == "hit" or self._served is None or not row.usage.input + row.usage.output:
             row.cost_nano = 0
         self._compare()
-        attempts = [self._attempt(number, attempt) for number, attempt in enumerate(self._failed, start=1)]
-        inner = [self._inner(number, call) for number, call in enumerate(self.inner, start=1 + len(attempts))]
+        attempts = [attempt_row(row, number, attempt) for number, attempt in enumerate(self._failed, start=1)]
+        inner = [inner_row(row, number, call) for number, call in enumerate(self.inner, start=1 + len(attempts))]
         return [row, *attempts, *inner]
 
     def spent_nano(self) -> int:
         """What the request cost so far with all its inner calls; unknown prices count nothing."""
         row = self.row
         own = 0 if row.cache == "hit" else row.cost_nano or 0
-        return own + sum(_inner_nano(call) or 0 for call in self.inner)
+        return own + sum(inner_nano(call) or 0 for call in self.inner)
 
     def _compare(self) -> None:
         """What the same tokens would have cost at the baseline, and at the cheapest small model; errors cost 0."""
@@ -234,71 +224,6 @@ class Entry:
         row.baseline_model = baseline.name
         row.baseline_nano = cost_nano(row.usage, baseline.price)
         row.always_small_nano = cost_nano(row.usage, (policy.cheapest_small or self._served).price)
-
-    def _attempt(self, number: int, attempt: FailedAttempt) -> Outcome:
-        error = attempt.error
-        row = self._under(number, attempt.model, "attempt", attempt.at_unix, attempt.seconds, error.status)
-        row.outcome, row.error_code, row.fault, row.cost_nano = "upstream_error", error.code, error.fault, 0
-        return row
-
-    def _inner(self, number: int, call: InnerCall) -> Outcome:
-        row = self._under(number, call.called, call.purpose, call.at_unix, call.seconds, call.status)
-        row.finish_reason = call.finish_reason
-        if call.error is not None:
-            row.outcome = _KIND_BY_FAULT[call.error.fault]
-            row.error_code, row.fault = call.error.code, call.error.fault
-        elif call.status == CUT_SHORT:
-            row.outcome = "client_closed"
-        if call.usage is not None:
-            row.usage = call.usage
-        row.cost_nano = _inner_nano(call)
-        if isinstance(call.called, ModelSpec):
-            row.price = call.called.price
-        return row
-
-    def _under(
-        self,
-        number: int,
-        called: ModelSpec | RetrieverSpec,
-        purpose: Purpose,
-        at_unix: float,
-        seconds: float,
-        status: int,
-    ) -> Outcome:
-        """A row of its own under this request, for one call."""
-        row = self.row
-        model = called if isinstance(called, ModelSpec) else None
-        return Outcome(
-            f"{row.request_id}.{number}",
-            at_unix,
-            row.tenant,
-            row.key,
-            purpose=purpose,
-            parent_id=row.request_id,
-            traceparent=row.traceparent,
-            route=row.route,
-            policy=row.policy,
-            plan=row.plan,
-            rule=row.rule,
-            model=called.name,
-            upstream_model=model.model if model else None,
-            provider=model.provider if model else "retriever",
-            tier=model.tier if model else None,
-            stream=row.stream,
-            status=status,
-            attempts=1,
-            baseline_nano=0,
-            always_small_nano=0,
-            latency_ms=seconds * 1000,
-            overhead_ms=0.0,
-        )
-
-
-def _inner_nano(call: InnerCall) -> int | None:
-    """What an inner call cost, in nano-dollars; None where its model's price is unknown."""
-    if isinstance(call.called, RetrieverSpec):
-        return round(call.called.price * 1e9)
-    return 0 if call.usage is None else cost_nano(call.usage, call.called.price)
 
 
 def conversation_of(body: Body, headers: Mapping[str, str], tenant: str) -> str:
