@@ -42,11 +42,8 @@ from router.limits.connect import make_store
 from router.limits.limits import Limits
 from router.limits.recall import Recall
 from router.pipeline import Pipeline
-from router.plans.cascade import Cascade
-from router.plans.holding import Holding
-from router.plans.inner import as_it_is
+from router.plans.every_plan import every_plan
 from router.plans.reach import Reach
-from router.plans.single import Single
 from router.policy.reload import PolicyWatcher
 from router.selection.by_embedding import ByEmbedding
 from router.selection.by_model import ByModel
@@ -116,7 +113,6 @@ def assemble(settings: Settings) -> Gateway:
     recorder = Recorder(store)
     litellm = LitellmProvider()
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
-    reach = Reach(upstreams, health)
     conversations = Conversations(make_memory(settings))
     limits = Limits(make_store(settings))
     reach = Reach(upstreams, health)
@@ -156,7 +152,7 @@ def assemble(settings: Settings) -> Gateway:
             policy=lambda: policy.current,
             judge=judge,
             cache=cache,
-            plans={"single": Single(reach)},
+            plans=every_plan(reach),
             health=health,
             selectors=selectors,
             conversations=conversations,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -37,8 +37,8 @@ class Drafted(Struct, frozen=True):
 
     body: just as the upstream sent it, SSE bytes where `stream`, else JSON. status: 200, or a 400, 404 or 422 that
     would pass to the caller. completion: parsed, or put together from the events; None where it cannot be. text,
-    tool_calls: of the first choice. usage: an estimate, marked as one, where the upstream counted nothing; None where `status` is
-    not 200. at_unix, called: when the call began, by the two clocks. confidence: of its tokens, where known.
+    tool_calls: of the first choice. usage: an estimate, marked as one, where the upstream counted nothing; None where
+    `status` is not 200. at_unix, called: when the call began, by the two clocks. confidence: of its tokens.
     """
 
     model: ModelSpec
@@ -56,6 +56,15 @@ class Drafted(Struct, frozen=True):
     called: float
     seconds: float
     confidence: float | None = None
+
+
+AskOf = Callable[[Part, Work], Awaitable[Body]]
+"""What a part is asked: the caller's body, with passages put before the ask where the part has a retriever."""
+
+
+async def as_it_is(_part: Part, work: Work) -> Body:
+    """An `AskOf` for where there are no retrievers."""
+    return work.body
 
 
 async def draft(
