@@ -52,6 +52,11 @@ class KeyRing:
         """Is nobody asked for a key?"""
         return not self._by_digest and self._file is None
 
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        """Everybody there is a key for."""
+        return (_ANYBODY,) if self.open else tuple(caller for _, caller in self._by_digest.values())
+
     def caller(self, authorization: str | None) -> Caller:
         """The caller behind an `Authorization` header. Raises NotAuthenticated."""
         if self.open:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from router.api import export
+from router.api import export, limits
 from router.api.ledger_schemas import CostReportBody, RequestPageBody, RequestStoryBody, SummaryBody, TailBody
 from router.api.parameters import Filtered, Since, Sorted, Until, ledger_in_reach, store_of
 from router.api.schemas import ErrorBody
@@ -31,6 +31,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 routes = APIRouter(prefix="/api", tags=["control plane"], responses=PROBLEMS)
 
 routes.include_router(export.routes)
+routes.include_router(limits.routes)
 
 TAIL_SECONDS = 60
 """How far back a tail begins that does not say from where."""

@@ -35,6 +35,8 @@ class Recall:
         policy = self._policy()
         if policy.digest == self._told:
             return
+        if policy.limits and self._store.state == "off":
+            await self._store.start()
         if any(limit.dollars_per_day is not None or limit.dollars_per_month is not None for limit in policy.limits):
             now = self._clock()
             rows = await spent(self._ledger, day_of(now) * DAY_MS / 1000, month_began_ms(now) / 1000)

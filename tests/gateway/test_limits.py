@@ -214,3 +214,41 @@ async def test_the_scrape_tells_which_limits_were_reached(tmp_path: Path) -> Non
         assert 'signalbox_limits_refused_total{bound="requests",limit="pace"} 1.0' in page
         assert 'signalbox_limits_refused_total{bound="day",limit="pace"} 0.0' in page
         assert 'signalbox_part_well{part="limits"} 1.0' in page
+
+
+async def test_those_who_run_it_see_how_full_each_limit_is(tmp_path: Path) -> None:
+    limits = (
+        "{name: one, per: tenant, requests_per_minute: 10, dollars_per_day: 1}",
+        "{name: pace, per: key, only: [a-1], tokens_per_minute: 100}",
+        "{name: dear, per: model, only: [large], dollars_per_month: 0.4}",
+    )
+    async with shop(tmp_path, *limits) as house:
+        await house.ask("hello")
+        found = await house.gateway.get("/api/limits")
+        assert (found["state"], found["total"]) == ("ok", 4)
+        assert [(row["limit"], row["subject"], row["full"]) for row in found["rows"]] == [
+            ("dear", "large", 0.25),
+            ("pace", "a/a-1", 0.15),
+            ("one", "a", 0.1),
+            ("one", "e", 0.0),
+        ]
+        assert found["rows"][0]["month"] == {"spent_usd": 0.1, "reserved_usd": 0.0, "most_usd": 0.4}
+        assert found["rows"][2]["minute"]["requests"] == 1
+        assert (await house.gateway.get("/api/limits?per=model&most=1"))["total"] == 1
+        async with client_of(house.gateway.url) as client:
+            assert (await client.get("/api/limits?per=nobody")).status_code == 400
+
+
+async def test_limits_that_a_new_policy_brings_hold_at_once_and_know_the_ledger(tmp_path: Path) -> None:
+    async with shop(tmp_path, "{name: one, per: key, requests_per_minute: 100}") as house:
+        await house.ask("hello")
+        await house.gateway.rows(1)
+        policy = tmp_path / "policy.yaml"
+        before = (await house.gateway.get("/readyz"))["policy"]
+        policy.write_text(policy.read_text().replace("requests_per_minute: 100", "dollars_per_day: 0.15"))
+        deadline = time.monotonic() + 10
+        while not ((await house.gateway.get("/api/limits"))["rows"][0]["day"] or {}).get("spent_usd"):
+            assert time.monotonic() < deadline, "it never heard of the ten cents"
+            await asyncio.sleep(0.05)
+        assert (await house.gateway.get("/readyz"))["policy"] != before
+        assert (await house.ask("now", model="large")).status_code == 429
