@@ -57,9 +57,12 @@ _AROUND_MARKS = re.compile(r"\s*([^\w\s])\s*")
 
 
 class Short(Struct, frozen=True):
-    """A short answer. value: its normal form; number: the same as a number, for kind `number`."""
+    """A short answer. value: its normal form; number: the same as a number, for kind `number`.
 
-    kind: Literal["choice", "number", "date", "yes_no", "text", "json", "code"]
+    `calls`: tool calls, which are made comparable in `router.plans.forms`.
+    """
+
+    kind: Literal["choice", "number", "date", "yes_no", "text", "json", "code", "calls"]
     value: str
     number: Number | None = None
 
