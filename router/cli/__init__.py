@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(demo.demo)
 policy.app.command("test")(policy_trial.try_cases)
+policy.app.command("replay")(policy_trial.replay)
 app.add_typer(policy.app, name="policy")
 app.command("costs")(costs.print_costs)
 app.add_typer(keys.app, name="keys")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +11,11 @@ import orjson
 import typer
 from msgspec import to_builtins
 
-from router.cli.output import FOUND, JSON_OPTION, errors_as_exit, print_json
+from router.cli.output import FOUND, JSON_OPTION, errors_as_exit, print_json, progress
 from router.errors import ConfigError
 
 if TYPE_CHECKING:
+    from classifiers.training.dataset import OutcomeRow
     from router.judge import Judge
     from router.trial.testing import Held
 
@@ -97,3 +98,50 @@ def _print_case(path: Path, one: Held) -> None:
 
 def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def replay(
+    file: POLICY,
+    data: Annotated[list[Path], typer.Option(help="An outcome file; repeatable.", metavar="FILE...")],
+    route: Annotated[str, typer.Option(help="The route that decides.")] = "auto",
+    as_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as", help="Which model of the data stands for one of the policy; repeatable.", metavar="NAME=DATANAME"
+        ),
+    ] = None,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Say what a policy would have done with the rows of outcome files, what it would have cost and been worth."""
+    from classifiers.errors import ClassifierError
+    from router.errors import RequestError
+    from router.policy.load import load_policy
+    from router.trial import told
+    from router.trial.replayed import names_in
+    from router.trial.replayed import replay as run
+    from router.trial.worth import worth
+
+    with errors_as_exit(ConfigError, ClassifierError):
+        policy = load_policy(file, os.environ)
+        rows = _rows(data)
+        names = names_in(policy, as_ or (), sorted({model for row in rows for model in row.scores}))
+        judge = judge_of_settings()
+    with errors_as_exit(RequestError):
+        replayed = run(policy, route, rows, judge, names)
+    figures = worth(replayed, route)
+    if as_json:
+        print_json(told.replay_document(replayed, figures, judge.name))
+    else:
+        for line in told.replay_lines(replayed, figures, judge.name):
+            typer.echo(line)
+
+
+def _rows(files: Sequence[Path]) -> list[OutcomeRow]:
+    from classifiers.training.dataset import read_outcomes
+
+    say = progress()
+    rows = []
+    for file in files:
+        say(f"reading {file}")
+        rows += read_outcomes(file)
+    return rows
