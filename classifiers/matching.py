@@ -61,7 +61,7 @@ class Matcher:
     """scores(ask) -> shape (number of options,), in 0..1. Made once for a set of options; safe to share by threads.
 
     embeddings: of all texts, option by option as `OptionTexts.all` gives them, by an encoder; then `scores` wants the
-    ask's embedding too.
+    embedding of the ask's `text_of` too.
     """
 
     def __init__(
@@ -125,6 +125,11 @@ class Matcher:
         nearest = np.zeros(self._options)
         np.maximum.at(nearest, self._owner, like)
         return nearest
+
+
+def text_of(ask: AskText) -> str:
+    """What is matched of an ask: its last turn, with the turn before where it only makes sense so."""
+    return read(ask).text
 
 
 def _asked(option: OptionTexts) -> NDArray[np.bool_]:

@@ -35,13 +35,16 @@ LATE_BEFORE_REST: Final = 20
 REST_SECONDS: Final = 10.0
 HEAVIEST_TOKENS: Final = 1024.0
 """Of a batch, padding included. More gained nothing."""
+FEW: Final = 4
+"""Texts of a long list that are embedded between one ask and the next."""
 BATCH_SHARE: Final = 1 / 3
 """Of the budget that one batch should take, so that who waits for the one before is in time too."""
 
 CANNED_ASKS = (AskText("hi"), AskText("Prove that there are infinitely many primes of the form 4k + 3."), AskText(""))
 CANNED_MODELS = (ModelCard("small", "small", "small"), ModelCard("large", "large", "large"))
 
-Work = tuple[LearnedClassifier, AskText]
+Work = tuple[LearnedClassifier | None, AskText]
+"""Whose columns are wanted of an ask; None for the embedding of its text alone."""
 
 
 class Aside:
@@ -93,7 +96,7 @@ class Aside:
         seconds = self._budget_seconds * BATCH_SHARE
         # Loaded in the thread that uses it: the first batch of another thread would take more than a second.
         batcher = Batcher(
-            _vectors, weigh=_tokens, heaviest=HEAVIEST_TOKENS, seconds=seconds, prepare=self._load_embedder
+            self._run, weigh=_tokens, heaviest=HEAVIEST_TOKENS, seconds=seconds, prepare=self._load_embedder
         )
         try:
             await asyncio.wrap_future(batcher.ready)
@@ -132,17 +135,53 @@ class Aside:
                     raise ArtefactError("damaged", "it judges a canned ask with a number that is not finite")
         self._classifier = classifier
 
+    async def embed(self, text: str) -> NDArray[np.float32] | Trouble:
+        """The embedding of one text, or why there is none: within the same budget, and under the same guard."""
+        vector = await self._computed((None, AskText(text)))
+        if isinstance(vector, str):
+            return vector
+        if not np.isfinite(vector).all():
+            log.error("encoder %s made an embedding that is not finite", self.name)
+            return self._failed()
+        self._failed_in_a_row = self._late_in_a_row = 0
+        return vector
+
+    async def embed_all(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Of many texts, for whoever can wait; a few at a time, so that asks come in between. None where it fails."""
+        vectors: list[NDArray[np.float32]] = []
+        try:
+            for start in range(0, len(texts), FEW):
+                if self._batcher is None:
+                    return None
+                work = [self._batcher.submit((None, AskText(text))) for text in texts[start : start + FEW]]
+                vectors += await asyncio.gather(*map(asyncio.wrap_future, work))
+        except Full:
+            return None
+        except Exception:
+            log.exception("encoder %s could not embed %d texts", self.name, len(texts))
+            return None
+        return np.stack(vectors) if vectors and np.isfinite(vectors).all() else None
+
     async def _assess(self, ask: AskText, models: Sequence[ModelCard]) -> Assessment | Trouble:
-        batcher, classifier = self._batcher, self._classifier
+        classifier = self._classifier
+        vectors = await self._computed((classifier, ask))
+        if isinstance(vectors, str):
+            return vectors
+        assessment = classifier.assess_readings(vectors, models)
+        if not is_sound(assessment):
+            log.error("encoder %s answered with a number that is not finite", classifier.name)
+            return self._failed()
+        self._failed_in_a_row = self._late_in_a_row = 0
+        return assessment
+
+    async def _computed(self, work: Work) -> NDArray[np.float32] | Trouble:
+        """What comes out of the thread within the budget."""
+        batcher = self._batcher
         if (trouble := self.trouble) is not None or batcher is None:
             return trouble or "missing"
         try:
             async with asyncio.timeout(self._budget_seconds):
-                vectors = await asyncio.wrap_future(batcher.submit((classifier, ask)))
-            assessment = classifier.assess_readings(vectors, models)
-            sound = is_sound(assessment)
-            if not sound:
-                log.error("encoder %s answered with a number that is not finite", classifier.name)
+                return await asyncio.wrap_future(batcher.submit(work))
         except Full:
             return "busy"
         except TimeoutError:
@@ -151,15 +190,27 @@ class Aside:
                 self._rest(f"was late {LATE_BEFORE_REST} times in a row")
             return "late"
         except Exception:
-            log.exception("encoder %s failed", classifier.name)
-            sound = False
-        if not sound:
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row % FAILURES_BEFORE_REST == 0:
-                self._rest(f"failed {FAILURES_BEFORE_REST} times in a row")
-            return "failed"
-        self._failed_in_a_row = self._late_in_a_row = 0
-        return assessment
+            log.exception("encoder %s failed", self.name)
+            return self._failed()
+
+    def _failed(self) -> Trouble:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row % FAILURES_BEFORE_REST == 0:
+            self._rest(f"failed {FAILURES_BEFORE_REST} times in a row")
+        return "failed"
+
+    def _run(self, work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
+        """In the thread. Only while an artefact is taken up is there more than one classifier in a batch."""
+        made: dict[int, NDArray[np.float32]] = {}
+        for wanted in {id(classifier): classifier for classifier, _ in work}.values():
+            asks = {place: ask for place, (classifier, ask) in enumerate(work) if classifier is wanted}
+            if wanted is not None:
+                vectors: Sequence[NDArray[np.float32]] = _columns(wanted, list(asks.values()))
+            else:
+                assert self._embedder is not None
+                vectors = list(self._embedder.embed([ask.text for ask in asks.values()]))
+            made.update(zip(asks, vectors, strict=True))
+        return [made[place] for place in range(len(work))]
 
     def _rest(self, why: str) -> None:
         self._late_in_a_row = 0
@@ -172,24 +223,17 @@ class Aside:
         return LearnedClassifier(artefact if self._embedder is None else with_encoder(artefact, self._embedder))
 
 
+def _columns(classifier: LearnedClassifier, asks: Sequence[AskText]) -> list[NDArray[np.float32]]:
+    """For each ask the vectors of its readings, hardly ever more than one."""
+    readings = [classifier.readings(ask) for ask in asks]
+    vectors = classifier.artefact.featurise.many([reading for several in readings for reading in several])
+    return np.split(vectors, np.cumsum([len(several) for several in readings])[:-1])
+
+
 def is_sound(assessment: Assessment) -> bool:
     """Whether every number of it is finite."""
     total = assessment.complexity + assessment.gain + assessment.support + sum(assessment.quality.values())
     return math.isfinite(total)
-
-
-def _vectors(work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
-    """In the thread: for each ask the vectors of its readings, hardly ever more than one.
-
-    Only while an artefact is taken up is there more than one classifier in a batch.
-    """
-    made: dict[int, NDArray[np.float32]] = {}
-    for classifier in {id(classifier): classifier for classifier, _ in work}.values():
-        readings = {place: classifier.readings(ask) for place, (wanted, ask) in enumerate(work) if wanted is classifier}
-        vectors = classifier.artefact.featurise.many([reading for several in readings.values() for reading in several])
-        ends = np.cumsum([len(several) for several in readings.values()])[:-1]
-        made.update(zip(readings, np.split(vectors, ends), strict=True))
-    return [made[place] for place in range(len(work))]
 
 
 def _tokens(work: Work) -> float:

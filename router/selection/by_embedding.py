@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from classifiers.artefact import load_default
 from classifiers.contract import AskText, Embedder
-from classifiers.matching import Matcher, OptionTexts
+from classifiers.matching import Matcher, OptionTexts, text_of
 from classifiers.vectors import WordVectors
 from router.domain import Ask
 from router.policy.compiled import Option, Policy, Select, Selection
@@ -61,7 +61,7 @@ class ByEmbedding:
 
     def scores(self, options: Options, ask: AskText) -> NDArray[np.float64]:
         """How well an ask fits each option, 0..1."""
-        embedding = None if self._embedder is None else self._embedder.embed([ask.text])[0]
+        embedding = None if self._embedder is None else self._embedder.embed([text_of(ask)])[0]
         return self.matcher(options).scores(ask, embedding)
 
     async def prepare(self, policy: Policy) -> None:
@@ -101,7 +101,7 @@ def texts_of(option: Option) -> OptionTexts:
     return OptionTexts(" ".join((option.description, *option.tags)), option.examples)
 
 
-def picked(needed: SelectionNeeded, scores: NDArray[np.float64], remark: str = "") -> Selection:
+def picked(needed: SelectionNeeded, scores: NDArray[np.float64]) -> Selection:
     """The best options above the threshold that may serve, at most as many as the rule wants."""
     select = needed.select
     threshold = THRESHOLD if select.threshold is None else select.threshold
@@ -115,4 +115,4 @@ def picked(needed: SelectionNeeded, scores: NDArray[np.float64], remark: str = "
         told = [f"the most like is {offered[0][0]} with {offered[0][1]:.2f}, below {threshold:.2f}"]
     elif not taken:
         told = ["none of the options may serve"]
-    return Selection(taken, "; ".join(filter(None, [*told, left_out, remark])))
+    return Selection(taken, "; ".join(filter(None, [*told, left_out])))
