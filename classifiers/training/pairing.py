@@ -49,6 +49,19 @@ class Paired:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def part(self, rows: NDArray[np.intp]) -> Paired:
+        """Some of the rows, in that order."""
+        return Paired(
+            queries=tuple(self.queries[row] for row in rows),
+            vectors=self.vectors[rows],
+            small=self.small[rows],
+            large=self.large[rows],
+            small_cost=self.small_cost[rows],
+            large_cost=self.large_cost[rows],
+            domains=self.domains[rows],
+            groups=tuple(self.groups[row] for row in rows),
+        )
+
     @cached_property
     def features(self) -> Floats:
         """The vectors as learning from one's own traffic sees them: in float16, which is what the ledger keeps."""
