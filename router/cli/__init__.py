@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, policy_trial, serve
+from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, policy_diff, policy_trial, serve
 
 app = typer.Typer(
     name="signalbox",
@@ -17,6 +17,7 @@ app.command()(serve.serve)
 app.command()(demo.demo)
 policy.app.command("test")(policy_trial.try_cases)
 policy.app.command("replay")(policy_trial.replay)
+policy.app.command("diff")(policy_diff.diff)
 app.add_typer(policy.app, name="policy")
 app.command("costs")(costs.print_costs)
 app.add_typer(keys.app, name="keys")

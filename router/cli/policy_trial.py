@@ -123,7 +123,7 @@ def replay(
 
     with errors_as_exit(ConfigError, ClassifierError):
         policy = load_policy(file, os.environ)
-        rows = _rows(data)
+        rows = outcome_rows(data)
         names = names_in(policy, as_ or (), sorted({model for row in rows for model in row.scores}))
         judge = judge_of_settings()
     with errors_as_exit(RequestError):
@@ -136,7 +136,8 @@ def replay(
             typer.echo(line)
 
 
-def _rows(files: Sequence[Path]) -> list[OutcomeRow]:
+def outcome_rows(files: Sequence[Path]) -> list[OutcomeRow]:
+    """All rows of some outcome files. Raises TrainingError naming file and line."""
     from classifiers.training.dataset import read_outcomes
 
     say = progress()

@@ -17,11 +17,14 @@ from router.selection.selectors import not_asked
 class Decider:
     """A policy's decisions, one after the other. A selector by likeness is made when the first rule needs it."""
 
-    def __init__(self, policy: Policy):
+    def __init__(self, policy: Policy, *, knows_text: bool = True):
         self.policy = policy
+        self._knows_text = knows_text
         self._likening: ByEmbedding | None = None
         self.models_not_asked = 0
         """How often a rule was passed over because a model would have had to read the options."""
+        self.selectors_blind = 0
+        """How often one was passed over because the text of the ask is not known."""
 
     def decide(
         self,
@@ -44,6 +47,9 @@ class Decider:
             among = {option.name for option in needed.select.among}
             options = tuple((name, 1.0) for name in chosen if name in among)
             return Selection(options[: needed.select.top], "as the case says")
+        if not self._knows_text:
+            self.selectors_blind += 1
+            return Selection((), "the text of the ask is not known")
         if needed.select.model is not None:
             self.models_not_asked += 1
             return not_asked(needed)
