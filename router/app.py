@@ -25,6 +25,7 @@ from router.api.chat import ChatEndpoint
 from router.api.edge import Edge
 from router.api.errors import answer_errors
 from router.api.openapi import describe
+from router.audits.auditor import Auditor
 from router.cache.connect import make_cache
 from router.conversations.connect import make_memory
 from router.conversations.conversations import Conversations
@@ -47,6 +48,7 @@ from router.plans.reach import Reach
 from router.policy.reload import PolicyWatcher
 from router.selection.by_embedding import ByEmbedding
 from router.selection.by_model import ByModel
+from router.selection.embedded_aside import EmbeddedAside
 from router.selection.selectors import Selectors
 from router.settings import Settings, read_settings
 from router.telemetry import Telemetry, set_up_logging
@@ -55,6 +57,7 @@ from router.upstream.contract import Upstream
 from router.upstream.health import Health
 from router.upstream.litellm_provider import LitellmProvider
 from router.upstream.openai_relay import OpenAIRelay
+from router.upstream.retriever import Retrievers
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +118,10 @@ def assemble(settings: Settings) -> Gateway:
     upstreams: dict[str, Upstream] = {"openai": OpenAIRelay(), "litellm": litellm}
     conversations = Conversations(make_memory(settings))
     limits = Limits(make_store(settings))
-    reach = Reach(upstreams, health)
-    selectors = Selectors(ByEmbedding(), ByModel(reach))
+    reach, retrievers = Reach(upstreams, health), Retrievers()
+    by_embedding = ByEmbedding()
+    likening = by_embedding if judge.aside is None else EmbeddedAside(by_embedding, judge.aside)
+    selectors = Selectors(likening, ByModel(reach))
     uptake = Uptake(Registry(store), judge)
 
     retention = Retention(store, settings.retention_days, settings.features_days)
@@ -135,6 +140,8 @@ def assemble(settings: Settings) -> Gateway:
             await load_litellm()
             await selectors.prepare(policy.current)
 
+    auditor = Auditor(reach, record, store)
+
     return Gateway(
         settings=settings,
         policy=policy,
@@ -147,19 +154,22 @@ def assemble(settings: Settings) -> Gateway:
         telemetry=telemetry,
         health=health,
         conversations=conversations,
+        auditor=auditor,
         limits=limits,
         pipeline=Pipeline(
             policy=lambda: policy.current,
             judge=judge,
             cache=cache,
-            plans=every_plan(reach),
+            plans=every_plan(reach, retrievers),
             health=health,
             selectors=selectors,
             conversations=conversations,
+            auditor=auditor,
             limits=limits,
             record=record,
         ),
         upstreams=upstreams,
+        retrievers=retrievers,
         prepare=[
             load_litellm,
             *([judge.aside.start] if judge.aside is not None else []),
@@ -168,6 +178,7 @@ def assemble(settings: Settings) -> Gateway:
         watch=[
             poll_files,
             retention.poll,
+            auditor.poll,
             Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),

@@ -15,6 +15,7 @@ from typing import Any
 
 from classifiers.contract import Assessment
 from router.ask import describe_ask
+from router.audits.auditor import Sample
 from router.body import Body
 from router.conversations.conversations import FINGERPRINT
 from router.domain import (
@@ -29,7 +30,7 @@ from router.domain import (
     Verdict,
 )
 from router.errors import Draining, RequestError
-from router.inner_rows import KIND_BY_FAULT, attempt_row, inner_nano, inner_row
+from router.inner_rows import KIND_BY_FAULT, attempt_nano, attempt_row, inner_nano, inner_row
 from router.limits.account import Account
 from router.plans.contract import FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
@@ -74,6 +75,8 @@ class Entry:
         """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
         self.account: Account | None = None
         """With the limits of its policy, where it has any."""
+        self.sample: Sample | None = None
+        """Set where the request was drawn for an audit."""
         self.keeps_text = False
         self._closed = False
 
@@ -211,7 +214,8 @@ class Entry:
         """What the request cost so far with all its inner calls; unknown prices count nothing."""
         row = self.row
         own = 0 if row.cache == "hit" else row.cost_nano or 0
-        return own + sum(inner_nano(call) or 0 for call in self.inner)
+        broken = sum(attempt_nano(attempt) or 0 for attempt in self._failed)
+        return own + broken + sum(inner_nano(call) or 0 for call in self.inner)
 
     def _compare(self) -> None:
         """What the same tokens would have cost at the baseline, and at the cheapest small model; errors cost 0."""

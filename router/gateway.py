@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from classifiers.contract import LabelSource
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
+from router.audits.auditor import Auditor
 from router.cache.contract import Cache
 from router.conversations.conversations import Conversations
 from router.domain import Caller
@@ -35,6 +36,7 @@ from router.telemetry import Telemetry
 from router.telemetry.vitals import Vitals
 from router.upstream.contract import Upstream
 from router.upstream.health import Health
+from router.upstream.retriever import Retrievers
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,11 @@ class Gateway:
     telemetry: Telemetry
     health: Health
     conversations: Conversations
+    auditor: Auditor
     limits: Limits
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
+    retrievers: Retrievers
     prepare: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     watch: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     phase: Phase = "starting"
@@ -97,6 +101,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for upstream in self.upstreams.values():
             await upstream.aclose()
+        await self.retrievers.aclose()
         if self.judge.aside is not None:
             await self.judge.aside.aclose()
         await self.recorder.drain(self.settings.grace_seconds)

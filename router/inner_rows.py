@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from router.domain import ModelSpec, Outcome, OutcomeKind, Purpose, RetrieverSpec
+from router.errors import UpstreamTimeout
 from router.plans.contract import CUT_SHORT, FailedAttempt, InnerCall
 from router.prices import cost_nano
 
@@ -16,11 +17,14 @@ KIND_BY_FAULT: Mapping[str, OutcomeKind] = {
 }
 
 
-def attempt_row(parent: Outcome, number: int, attempt: FailedAttempt) -> Outcome:
-    """The row of a call that brought nothing."""
+def attempt_row(parent: Outcome, name: int | str, attempt: FailedAttempt) -> Outcome:
+    """The row of a call that brought nothing. name: what its id ends with."""
     error = attempt.error
-    row = _under(parent, str(number), attempt.model, "attempt", attempt.at_unix, attempt.seconds, error.status)
-    row.outcome, row.error_code, row.fault, row.cost_nano = "upstream_error", error.code, error.fault, 0
+    row = _under(parent, str(name), attempt.model, "attempt", attempt.at_unix, attempt.seconds, error.status)
+    row.outcome, row.error_code, row.fault = "upstream_error", error.code, error.fault
+    row.cost_nano = attempt_nano(attempt)
+    if attempt.usage is not None:
+        row.usage, row.price = attempt.usage, attempt.model.price
     return row
 
 
@@ -41,10 +45,19 @@ def inner_row(parent: Outcome, name: int | str, call: InnerCall) -> Outcome:
     return row
 
 
+def attempt_nano(attempt: FailedAttempt) -> int | None:
+    """What a call that brought nothing cost, in nano-dollars: nothing, unless its answer had begun."""
+    return 0 if attempt.usage is None else cost_nano(attempt.usage, attempt.model.price)
+
+
 def inner_nano(call: InnerCall) -> int | None:
-    """What an inner call cost, in nano-dollars; None where its model's price is unknown."""
+    """What an inner call cost, in nano-dollars; None where its model's price is unknown.
+
+    A retriever is paid for what it answered, and taken to be for what it was not given the time to answer.
+    """
     if isinstance(call.called, RetrieverSpec):
-        return round(call.called.price * 1e9)
+        is_paid = call.error is None or call.status == 200 or isinstance(call.error, UpstreamTimeout)
+        return round(call.called.price * 1e9) if is_paid else 0
     return 0 if call.usage is None else cost_nano(call.usage, call.called.price)
 
 

@@ -14,11 +14,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import orjson
 from msgspec import Struct
 
 from classifiers.contract import Assessment
 from router.answer_headers import Headers, dollars, passed_on, told
 from router.ask import read_ask
+from router.audits.auditor import Auditor
 from router.body import Body
 from router.cache.contract import Cache, CachedAnswer
 from router.cache.forms import assemble, replay, storable
@@ -103,6 +105,7 @@ class Pipeline:
         health: Health,
         selectors: Selectors,
         conversations: Conversations,
+        auditor: Auditor,
         limits: Limits,
         record: Callable[[Outcome], None],
     ):
@@ -113,6 +116,7 @@ class Pipeline:
         self._health = health
         self._selectors = selectors
         self._conversations = conversations
+        self._auditor = auditor
         self._limits = limits
         self._record = record
 
@@ -167,6 +171,7 @@ class Pipeline:
                 if account is None or await account.reserve(verdict.decision):
                     break
             entry.waited(sum(call.seconds for call in entry.inner))
+            entry.sample = self._auditor.sample(target, policy, ask, verdict, request.body)
             entry.decided(ask, assessment, verdict)
 
             work = Work(
@@ -302,6 +307,8 @@ class Pipeline:
         self._write_down(entry)
         if shelf.key is not None and seen.completion is not None and storable(seen.completion):
             await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
+        if entry.sample is not None:
+            self._auditor.offer(entry.sample, entry.row, seen.completion)
 
     async def _relay_stream(self, served: Served, request: ChatRequest, shelf: Shelf, entry: Entry, wire: Wire) -> None:
         """Relays a stream chunk by chunk; what the caller did not ask for (usage) is taken out on the way.
@@ -309,7 +316,7 @@ class Pipeline:
         The caller's answer ends with `[DONE]`. What the upstream does after that is read aside, since a connection
         can only be used again once its response has ended.
         """
-        collects = shelf.key is not None or entry.keeps_text
+        collects = shelf.key is not None or entry.sample is not None or entry.keeps_text
         tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
         entry.began(200)
         await wire.start(200, [*told(entry), *passed_on(served)])
@@ -335,11 +342,13 @@ class Pipeline:
                 collected = tap.collected
                 entry.keep_text(request.body.text, collected.decode("utf-8", "replace") if collected else None)
         self._write_down(entry)
-        if entry.row.outcome == "ok" and shelf.key is not None and tap.collected:
+        if entry.row.outcome == "ok" and (shelf.key is not None or entry.sample is not None) and tap.collected:
             body = await _assembled(tap.collected)
-            if body is not None and storable(body, 200):
+            if body is not None and shelf.key is not None and storable(body, 200):
                 answered_by = entry.row.model or served.model.name  # known late where the connection was held
                 await shelf.keep(stored(body, answered_by, entry.row.complexity, entry.row.usage))
+            if body is not None and entry.sample is not None:
+                self._auditor.offer(entry.sample, entry.row, orjson.loads(body))
         with suppress(UpstreamError):
             async for _after_done in chunks:
                 pass

@@ -21,6 +21,7 @@ ROWS = [
     ["pipeline", "learning"],
     ["answer_headers"],
     ["entry", "selection"],
+    ["audits"],
     ["inner_rows"],
     ["plans"],
     ["limits", "conversations"],
