@@ -87,7 +87,7 @@ class ModelSpec:
     """One model of the policy, every default already filled in.
 
     name: its key in the policy. model: the upstream's id. context: tokens in and out together, None if unknown.
-    supports: what is known of tools, json_schema, images; None means not stated (taken as able).
+    supports: what is known of tools, json_schema, images, logprobs; None means not stated (taken as able).
     """
 
     name: str

@@ -200,6 +200,8 @@ class UpstreamError(RequestError):
 
     status, type, default_code, fault = 502, "upstream_error", "upstream_broken", "upstream"
     retry_next = True
+    written_tokens: int | None = None
+    """Of an answer that had begun and broke off, how much had come of it by estimate: it was likely billed."""
 
 
 class UpstreamUnreachable(UpstreamError):

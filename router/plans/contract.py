@@ -19,12 +19,16 @@ CUT_SHORT = 499
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One upstream call that brought nothing: a ledger row of its own under the request."""
+    """One upstream call that brought nothing: a ledger row of its own under the request.
+
+    usage: an estimate, for an answer that had begun and broke off; None where nothing was billed.
+    """
 
     model: ModelSpec
     error: UpstreamError
     at_unix: float
     seconds: float
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

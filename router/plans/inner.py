@@ -86,7 +86,9 @@ async def draft(
     streamed = work.stream if stream is None else stream
     asked = as_plain(body or work.body) if work.stream and not streamed else body or work.body
     prompt = work.input_tokens + max(0, len(asked.text) - len(work.body.text)) // _BYTES_PER_TOKEN
-    own = replace(work, body=asked, stream=streamed, calling=None, called=None, upstream_seconds=0.0)
+    own = replace(
+        work, body=asked, stream=streamed, calling=None, called=None, upstream_seconds=0.0, input_tokens=prompt
+    )
     at_unix, called = time.time(), time.perf_counter()
     reading = _Reading(streamed)
 

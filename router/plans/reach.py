@@ -11,7 +11,7 @@ from functools import partial
 import orjson
 
 from router.body import Body
-from router.domain import ModelSpec
+from router.domain import ModelSpec, Usage
 from router.errors import UpstreamClosed, UpstreamError
 from router.plans.contract import FailedAttempt, Served, Work
 from router.upstream.contract import Call, Upstream
@@ -70,13 +70,21 @@ class Reach:
                 if isinstance(error, UpstreamError):
                     if not isinstance(error, UpstreamClosed):
                         self._health.record_failure(model.name, error)
-                    work.failed.append(FailedAttempt(model, error, at_unix, time.perf_counter() - started))
+                    seconds = time.perf_counter() - started
+                    work.failed.append(FailedAttempt(model, error, at_unix, seconds, _billed(error, work)))
             raise
         finally:
             work.upstream_seconds += time.perf_counter() - started
         work.calling = None
         self._health.record_success(model.name)
         return Served(model, answer, partial(self._health.leave, model))
+
+
+def _billed(error: UpstreamError, work: Work) -> Usage | None:
+    """What an answer that broke off cost, as far as it can be told."""
+    if error.written_tokens is None:
+        return None
+    return Usage(uncached_input=work.input_tokens, output=error.written_tokens, estimated=True)
 
 
 def body_for(model: ModelSpec, body: Body, *, stream: bool) -> bytes:

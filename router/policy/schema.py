@@ -66,8 +66,10 @@ class ModelEntry(Entry):
     )
     context: Count | None = Field(None, gt=0, description="Tokens in and out together; else looked up.")
     max_output: Count | None = Field(None, gt=0, description="Most tokens it writes in one answer; else looked up.")
-    supports: list[Literal["tools", "json_schema", "images"]] | None = Field(
-        None, description="What it can do; else looked up, and where nothing is known it is taken to be able."
+    supports: list[Literal["tools", "json_schema", "images", "logprobs"]] | None = Field(
+        None,
+        description="What it can do; else looked up, and where nothing is known it is taken to be able. "
+        "`logprobs` no request needs; a cascade with `trust` asks for them.",
     )
     private: bool = Field(False, description="Private text may go to it (it runs where your data may be).")
     region: Name | None = Field(None, description="Where it runs; shown, for people.", examples=["eu-west-1"])

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from router.domain import ModelSpec
-from router.errors import UpstreamBroken, UpstreamClosed
+from router.errors import UpstreamBroken, UpstreamClosed, UpstreamTimeout
 from router.upstream.answers import EVENT_STREAM, JSON, WholeAnswer, as_stream
 from router.upstream.contract import Answer, Call
 from router.upstream.http1.connection import Connection
@@ -22,7 +22,7 @@ from router.upstream.http1.response import Response
 from router.upstream.leniency import read_json
 from router.upstream.refusals import PASSED_ON, error_in_answer, patience, ran_out, refusal
 from router.upstream.relayed import MAX_ANSWER_BYTES, Clock, RelayedStream, broken_by
-from router.upstream.sse import StreamTap
+from router.upstream.sse import BYTES_PER_TOKEN, StreamTap
 from router.upstream.target import Target
 
 _HEADERS_BACK = ("content-type", "openai-processing-ms")
@@ -81,7 +81,10 @@ class OpenAIRelay:
                 ours = broken_by(model, error)
                 if isinstance(ours, UpstreamClosed):
                     pool.drop(target.origin)
+                ours.written_tokens = _written(call, response)
                 raise ours from None
+            if isinstance(error, UpstreamTimeout):
+                error.written_tokens = _written(call, response)
             raise
 
     def _target(self, model: ModelSpec) -> Target:
@@ -213,6 +216,13 @@ def _completion(model: ModelSpec, answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
         raise UpstreamBroken(f"The answer of model `{model.name}` is no completion.")
     return answer
+
+
+def _written(call: Call, response: Response | None) -> int | None:
+    """Tokens of an answer that broke off; None where none had begun, 0 for a stream that came to no content."""
+    if response is None or response.status != 200 or not response.received:
+        return None
+    return 0 if call.stream else max(1, response.received // BYTES_PER_TOKEN)
 
 
 def _headers_back(response: Response, content_type: str) -> dict[str, str]:

@@ -37,7 +37,7 @@ _NULL_USAGE_ANYWHERE = re.compile(rb'(?:,\s*"usage"\s*:\s*null)|(?:"usage"\s*:\s
 _GROUP_BYTES = 4096
 """A burst is searched so many bytes at a time: what ends a stream is seldom far from its end."""
 
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
 
 class PlainSeen(Struct, frozen=True):
@@ -81,7 +81,7 @@ def see_plain(answer: dict[str, Any]) -> PlainSeen:
     said = 0
     if usage is None:
         said = sum(_length(choice["message"]) for choice in spoken if isinstance(choice.get("message"), dict))
-    return PlainSeen(answer, usage, finish_reason, said // _BYTES_PER_TOKEN)
+    return PlainSeen(answer, usage, finish_reason, said // BYTES_PER_TOKEN)
 
 
 def _length(message: dict[str, Any]) -> int:
@@ -130,7 +130,7 @@ class StreamTap:
         """From the bytes that passed less their envelopes; meant for when no usage came."""
         if not self.saw_content:
             return 0
-        return max(1, (self._seen_bytes - self._seen_events * self._envelope) // _BYTES_PER_TOKEN)
+        return max(1, (self._seen_bytes - self._seen_events * self._envelope) // BYTES_PER_TOKEN)
 
     @property
     def collected(self) -> bytes | None:

@@ -59,7 +59,7 @@ MISTAKES = [
     ("tier: large", "tier: large, price: {input: -1, output: 2}", "-1", "greater than or equal to 0"),
     ("tier: large", "tier: large, price: {input: .inf, output: 2}", ".inf", "valid number"),
     ("tier: large", "tier: large, price: {input: 1.0e+7, output: 2}", "1.0e+7", "less than or equal to 1000000"),
-    ("tier: large", "tier: large, supports: [tool]", "tool]", "'tools', 'json_schema' or 'images'"),
+    ("tier: large", "tier: large, supports: [tool]", "tool]", "'tools', 'json_schema', 'images' or 'logprobs'"),
     ("tier: large", "tier: large, timeouts: {total: 1 hour}", "1 hour", "a duration like"),
     ("provider: litellm", "provider: lightllm", "lightllm", "'openai' or 'litellm'"),
     ("tier: large, provider: litellm", "tier: large", "{tier: large", "needs a `base_url`"),

@@ -15,7 +15,8 @@ class Response:
     """Filled by its connection, read by one reader. Everything raised out of it is what `fail` was given.
 
     status: 0 until the head is here. headers: names in lower case; the first of several with one name. complete: the
-    last byte is here, read or not. heard: loop time of the last bytes. waiting_since: since when the reader waits.
+    last byte is here, read or not. received: bytes of the body so far. heard: loop time of the last bytes.
+    waiting_since: since when the reader waits.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Response:
         "decoder",
         "headers",
         "heard",
+        "received",
         "status",
         "waiting_since",
     )
@@ -39,6 +41,7 @@ class Response:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.complete = False
+        self.received = 0
         self.heard = 0.0
         self.waiting_since: float | None = None
         self.decoder: Decoder | None = None
@@ -121,6 +124,7 @@ class Response:
             return
         self._pieces.append(piece)
         self._unread += len(piece)
+        self.received += len(piece)
         if self._limit and self._unread > self._limit:
             raise TooLarge
 
