@@ -39,6 +39,9 @@ class Recall:
             await self._store.start()
         if any(limit.dollars_per_day is not None or limit.dollars_per_month is not None for limit in policy.limits):
             now = self._clock()
+            for model in policy.models.values():
+                if model.price is None:
+                    log.warning("limits: model %s has no price, so limits of dollars do not hold for it", model.name)
             rows = await spent(self._ledger, day_of(now) * DAY_MS / 1000, month_began_ms(now) / 1000)
             for counter, known in recalled(policy, rows, now).items():
                 self._store.learn(counter, known)

@@ -20,7 +20,7 @@ import orjson
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from router.cache.patience import QUICK_SECONDS, Patience
+from router.cache.patience import Patience
 from router.cache.redis_client import open_client, where
 from router.cache.redis_gets import idle_seconds
 
@@ -31,6 +31,9 @@ Operation = list[Any]
 
 _SCRIPT = Path(__file__).with_name("counts.lua").read_text("utf-8")
 _SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+PATIENCE_SECONDS, QUICK_SECONDS = 0.25, 0.1
+"""Longer than a cache is waited for: one that is passed by costs a little money, a limit that is costs its promise."""
 
 _START_SECONDS = 0.5
 _PROBE_SECONDS = 1.0
@@ -54,7 +57,7 @@ class RedisLine:
         self._where = where(url)
         self._prefix = prefix
         self._clock = clock
-        self._patience = Patience()
+        self._patience = Patience(PATIENCE_SECONDS, QUICK_SECONDS)
         self._asked: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
         self._told: deque[Operation] = deque()
         self._usable = False

@@ -31,6 +31,12 @@ def review(policy: Policy) -> Review:
         facts = lookup(model.model)
         if facts is not None and facts.retires is not None and model.base_url is None:
             notes.append(f"model {model.name}: {model.model} retires on {facts.retires.isoformat()}")
+    if any(limit.dollars_per_day is not None or limit.dollars_per_month is not None for limit in policy.limits):
+        notes += [
+            f"model {model.name}: no price is known, so limits of dollars do not hold for it"
+            for model in policy.models.values()
+            if model.price is None
+        ]
     if "auto" not in policy.routes:
         notes.append("no route is called auto; callers must name " + " or ".join(policy.routes))
     if not any(model.private for model in policy.models.values()):
