@@ -71,6 +71,7 @@ class Entry:
         self._failed: list[FailedAttempt] = []
         self._told: list[RuleTrace] = []
         self._held: Work | None = None
+        self._work: Work | None = None
         self.inner: list[InnerCall] = []
         """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
         self.account: Account | None = None
@@ -113,7 +114,7 @@ class Entry:
         held, who answers is known later.
         """
         self._failed, self._told = work.failed, work.told
-        self._held = work if work.held else None
+        self._held, self._work = work if work.held else None, work
         self.upstream_seconds += work.upstream_seconds
         self.row.attempts = len(work.failed)
         if work.called is not None:
@@ -151,7 +152,8 @@ class Entry:
     def billed(self, usage: Usage | None, output_tokens_seen: int) -> None:
         """What the upstream counted; where it counted nothing, an estimate that is marked as one."""
         if usage is None:
-            input_tokens = self._ask.input_tokens if self._ask else 0
+            asked = self._work or self._ask
+            input_tokens = asked.input_tokens if asked else 0
             usage = Usage(uncached_input=input_tokens, output=output_tokens_seen, estimated=True)
         if self._held is not None:
             self._served_late(self._held)
