@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from router.ask import BYTES_PER_TOKEN
 from router.body import Body
 from router.domain import Decision, ModelSpec, Purpose, RetrieverSpec, RuleTrace, Usage
 from router.errors import RequestError, UpstreamError
@@ -52,8 +53,8 @@ class InnerCall:
 
 @dataclass(slots=True)
 class Work:
-    """One decided request. What stands below `retrievers`, but for `input_tokens` (an estimate of the ask's), is filled
-    in by whoever calls upstream.
+    """One decided request. What stands below `retrievers` is filled in by whoever calls upstream, but for input_tokens:
+    an estimate of what `body` has.
 
     inner: calls whose answers did not go out as they were, in the order in which they ended.
     calling: the model a call is open to that has not answered yet; still set when the caller left meanwhile.
@@ -81,6 +82,11 @@ class Work:
     answered_by: ModelSpec | None = None
     waiting: int = 0
     waiting_since: float = 0.0
+
+    def ask_instead(self, body: Body) -> None:
+        """From now on this is what is asked: the caller's body with something put into it, or as it was."""
+        grown = (len(body.text) - len(self.body.text)) // BYTES_PER_TOKEN
+        self.body, self.input_tokens = body, self.input_tokens + grown
 
 
 class Served(Struct, frozen=True):

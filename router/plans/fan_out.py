@@ -46,7 +46,7 @@ class FanOut:
     async def _alone(self, work: Work, terms: Terms) -> Served:
         """The first part by itself, as `single` and `retrieve` do it."""
         first = terms.parts[0]
-        work.body = await self._ask_of(first, work)
+        work.ask_instead(await self._ask_of(first, work))
         return await asked_in_turn(self._reach, work, (first.model, *work.decision.fallback))
 
     async def _combined(self, asking: Together, tally: Tally, work: Work, terms: Terms) -> Served:
@@ -98,16 +98,17 @@ class FanOut:
         body = writing(work.body, candidates, judge, work.input_tokens)
         if body is None:
             return None, f"{judge.name} has no room for the answers"
-        asked, work.body = work.body, body
+        asked = work.body
+        work.ask_instead(body)
         at_unix, began = time.time(), time.perf_counter()
         try:
             served = await self._reach.open(judge, work)
         except UpstreamError as error:
+            work.ask_instead(asked)
             return None, f"{judge.name} failed: {error.code}"
-        finally:
-            work.body = asked
         if served.answer.status == 200:
             return served, ""
+        work.ask_instead(asked)
         await served.aclose()
         status = served.answer.status
         seconds = time.perf_counter() - began

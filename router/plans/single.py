@@ -32,7 +32,7 @@ async def asked_in_turn(
     for name in dict.fromkeys(names):
         model = work.models[name]
         if body_of is not None:
-            work.body = body_of(model)
+            work.ask_instead(body_of(model))
         try:
             return await reach.open(model, work)
         except UpstreamError as error:
