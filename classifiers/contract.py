@@ -93,13 +93,17 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One quality score in 0..1 for one outcome, with where it came from, how much it counts, and when."""
+    """One quality score in 0..1 for one outcome, with where it came from, how much it counts, and when.
+
+    key: the name of the API key that gave it; empty where nobody's.
+    """
 
     request_id: str
     score: float
     source: LabelSource
     weight: float
     at_unix: float
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

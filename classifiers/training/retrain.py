@@ -21,6 +21,7 @@ from classifiers.training import measures
 from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
 from classifiers.training.fit import Floats, Scaling, folds, logits, one_thread
 from classifiers.training.heads import generic_logits
+from classifiers.training.labels import capped, combined
 from classifiers.training.measures import Figure
 
 MINIMUM_LABELS: Final = 20
@@ -242,8 +243,8 @@ def _bend(head: Floats, labelled: Labelled, pull: float) -> Floats:
 def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
     without_label = without_features = foreign = 0
     kept: list[LoggedDecision] = []
-    for row in sorted(logged, key=lambda row: (row.at_unix, row.request_id)):
-        if not any(label.weight > 0 for label in row.labels):
+    for row in capped(sorted(logged, key=lambda row: (row.at_unix, row.request_id))):
+        if combined(row.labels) is None:
             without_label += 1
         elif row.features is None:
             without_features += 1
@@ -251,7 +252,7 @@ def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labell
             foreign += 1
         else:
             kept.append(row)
-    labels = [_score(row) for row in kept]
+    labels = [combined(row.labels) or (0.0, 0.0) for row in kept]
     size = current.featurise.size
     features = np.stack([np.asarray(row.features, dtype=np.float64) for row in kept]) if kept else np.zeros((0, size))
     scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
@@ -261,13 +262,6 @@ def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labell
     generic = generic_logits(current.worlds.astype(np.float64), features)[np.arange(len(kept)), columns]
     labelled = Labelled(tuple(kept), np.hstack([features, generic[:, None]]), scores, weights)
     return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
-
-
-def _score(row: LoggedDecision) -> tuple[float, float]:
-    """(weighted mean of the labels, their weight together but at most one: many thumbs are still one request)."""
-    total = sum(label.weight for label in row.labels)
-    score = sum(label.weight * label.score for label in row.labels) / total
-    return min(1.0, max(0.0, score)), min(total, 1.0)
 
 
 def _tier(row: LoggedDecision) -> str:

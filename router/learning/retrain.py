@@ -22,7 +22,7 @@ from classifiers.training.retrain import (
     save_retrained,
 )
 from router.ledger.contract import Store
-from router.ledger.export import decisions
+from router.ledger.export import audited, decisions
 from router.ledger.registry import Registry
 from router.ledger.window import Window
 
@@ -75,6 +75,7 @@ async def retrain(
         current, parent = await _artefact(registry, parent, tier, Path(scratch) / "current")
         say(f"current judge: {tier}@{current.digest}")
         logged = [row async for batch in decisions(store, window, labelled_only=True) for row in batch]
+        logged += await audited(store, window)
         older, held_out = newest(logged)
         say(f"{len(logged)} labelled requests: {len(older)} to learn from, the newest {len(held_out)} to compare on")
         candidate, report = retrain_from_logs(older, current, seed=seed)

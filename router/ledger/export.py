@@ -56,6 +56,43 @@ async def decisions(
         after = sa.tuple_(sa.literal(since), sa.literal(found[-1]["request_id"]))
 
 
+async def audited(store: Store, window: Window) -> list[LoggedDecision]:
+    """The other halves of audits, oldest first: what a second model answered to a request, with its labels.
+
+    They bear the request's features, task and assessment, and their own id, model, cost and labels; no chance, for
+    nothing was chosen. Only those that were labelled, whose request is still in the ledger.
+    """
+    asked = outcomes.alias("asked")
+    same_row = sa.and_(features.c.at_unix == asked.c.at_unix, features.c.request_id == asked.c.request_id)
+    query = (
+        sa.select(
+            *(outcomes.c[name] for name in _OWN),
+            *(asked.c[name] for name in _OF_REQUEST),
+            sa.null().label("probability"),
+            features.c.vector,
+            features.c.features_digest,
+        )
+        .select_from(outcomes.join(asked, asked.c.request_id == outcomes.c.parent_id).outerjoin(features, same_row))
+        .where(
+            outcomes.c.at_unix >= window.since_unix,
+            outcomes.c.at_unix < window.until_unix,
+            outcomes.c.purpose == "audit",
+            outcomes.c.outcome == "ok",
+            sa.exists().where(labels.c.request_id == outcomes.c.request_id),
+        )
+        .order_by(outcomes.c.at_unix, outcomes.c.request_id)
+    )
+    found = await store.rows(query)
+    given: dict[str, tuple[Label, ...]] = {}
+    for start in range(0, len(found), BATCH):
+        given |= await _labels_of(store, [row["request_id"] for row in found[start : start + BATCH]])
+    return [_decision(row, given.get(row["request_id"], ())) for row in found]
+
+
+_OWN = (
+    "at_unix request_id tenant model upstream_model tier cost_nano uncached_input cache_read cache_write output".split()
+)
+_OF_REQUEST = "task language eligible quality".split()
 _COLUMNS = [
     *(
         outcomes.c[name]
@@ -71,7 +108,7 @@ async def _labels_of(store: Store, request_ids: Sequence[str]) -> dict[str, tupl
     query = sa.select(labels).where(labels.c.request_id.in_(request_ids)).order_by(labels.c.at_unix)
     given: dict[str, tuple[Label, ...]] = {}
     for row in await store.rows(query):
-        label = Label(row["request_id"], row["score"], row["source"], row["weight"], row["at_unix"])
+        label = Label(row["request_id"], row["score"], row["source"], row["weight"], row["at_unix"], row["key"])
         given[label.request_id] = (*given.get(label.request_id, ()), label)
     return given
 

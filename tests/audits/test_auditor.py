@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from router.ledger.export import audited, decisions
 from router.ledger.tables import labels, outcomes
+from router.ledger.window import read_window
 from router.upstream.standin import Fault, StandIn
 from tests.running import Running, running
 
@@ -99,6 +101,25 @@ async def test_an_audited_request_leaves_a_pair_of_labels_and_all_costs(tmp_path
         assert costs["total"]["spend_usd"] == pytest.approx(spent) and costs["total"]["requests"] == 1
         shown = [json.loads(json.loads(seen.body)["messages"][1]["content"]) for seen in on.judge.journal]
         assert [(seen["A"], seen["B"]) for seen in shown] == [("short", "a long answer"), ("a long answer", "short")]
+
+
+async def test_both_halves_of_a_pair_come_to_learning_with_the_same_features(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.gateway.chat("hi")
+        await on.labels(2)
+        await on.rows(4)
+        store, window = on.gateway.gateway.store, read_window("1h")
+        [first] = [row async for batch in decisions(store, window, labelled_only=True) for row in batch]
+        [second] = await audited(store, window)
+        assert (first.model.name, second.model.name) == ("small", "large")
+        assert second.request_id == f"{first.request_id}.audit"
+        assert first.features is not None and (first.features == second.features).all()
+        assert (first.features_digest, first.task, first.quality) == (
+            second.features_digest,
+            second.task,
+            second.quality,
+        )
+        assert [row.labels[0].score for row in (first, second)] == [0.4, 0.9]
 
 
 async def test_where_the_baseline_answered_the_cheapest_small_model_is_asked(tmp_path: Path) -> None:
