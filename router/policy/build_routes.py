@@ -36,6 +36,9 @@ from router.policy.schema import RouteEntry
 RESERVED_RULES = frozenset({"pinned", "default", "cache", "degraded", "explore", CONVERSATION_RULE})
 """What the decision itself says where no rule of the file chose."""
 
+MOST_TEXTS = 1000
+"""Of the options that one rule picks from by likeness: what is worked out beforehand grows with their square."""
+
 VERBS = ("use", "choose", "select", "cascade", "agree", "fan_out")
 _OF_CHOOSE = ("among", "keep_quality", "max_cost", "threshold")
 
@@ -192,6 +195,15 @@ def _select(entry: SelectEntry, at: Path, named: Named) -> Select:
     judge = None if entry.combine is None else _judge(entry.combine, entry.judge, at, named)
     among = known_names(document, entry.among, named.options, (*at, "among"), "option") or tuple(named.options)
     options = tuple(named.options[name] for name in among)
+    if entry.by == "model" and entry.threshold is not None:
+        raise document.error(
+            "`threshold` goes with `by: embedding`: a model that reads gives no scores", (*at, "threshold")
+        )
+    texts = sum(1 + len(option.examples) for option in options)
+    if entry.by == "embedding" and texts > MOST_TEXTS:
+        raise document.error(
+            f"its options have {texts} descriptions and examples; likeness takes {MOST_TEXTS} at most", at
+        )
     return Select(options, entry.model, entry.top, entry.threshold, entry.combine, judge)
 
 

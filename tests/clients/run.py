@@ -2,7 +2,7 @@
 
 `python -m tests.clients.run [CLIENT ...]`: 0 when nothing differs, 1 when something does, 2 when it cannot be run.
 Bytes are recorded before the clients and behind the gateway; what is compared is in `compare`. Afterwards the code of
-each client's page in docs/clients is run as it stands (`pages`).
+each client's page in docs/clients is run as it stands (`pages`), and that of its page in docs/recipes (`recipes`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.clients.check import check
 from tests.clients.compare import Findings, House, compare
 from tests.clients.environments import EnvironmentFailed, make
 from tests.clients.pages import PAGES, run_pages
+from tests.clients.recipes import RECIPES, run_recipes
 from tests.clients.replay import Replay
 from tests.clients.scenarios import SCENARIOS
 from tests.clients.wire import Wire
@@ -72,7 +73,10 @@ def main() -> int:
         paged = [name for name in names if name in PAGES]
         faults = run_pages([make(name) for name in paged])
         print(*faults, f"pages {len(paged) - len(faults)}/{len(paged)}", sep="\n")
-        return 1 if differences or faults else 0
+        cooked = [name for name in names if name in RECIPES]
+        failed = run_recipes([make(name) for name in cooked])
+        print(*failed, f"recipes {len(cooked) - len(failed)}/{len(cooked)}", sep="\n")
+        return 1 if differences or faults or failed else 0
     except (ClientFailed, EnvironmentFailed, gateway.GatewayFailed) as error:
         print(error, file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ from router.policy.load import parse_policy
 from router.upstream.standin import Fault, StandIn
 from tests.clients.asking import CLIENTS
 from tests.clients.pages import PAGES, Ledger, PageFailed, models
+from tests.clients.recipes import PICKED, RECIPES
 from tests.docs.reading import DOCS, ROOT, Block, all_blocks, blocks_of
 from tests.docs.running_pages import BlockFailed, Reader
 from tests.gateway.conftest import make_house
@@ -25,15 +26,20 @@ from tests.security.process import Process, serving, standing
 QUICKSTART = "docs/quickstart.md"
 POLICIES = "docs/policies.md"
 DEPLOYMENT = "docs/deployment.md"
+LANGCHAIN_RECIPE = "docs/recipes/langchain.md"
 FOLLOWED = {
     QUICKSTART,
     POLICIES,
     DEPLOYMENT,
+    LANGCHAIN_RECIPE,
     *(f"docs/clients/{name}.md" for name in ("openai-python", "langchain", "litellm")),
 }
 """Pages whose blocks are all run here (those on backups in test_backups.py), but for those below."""
 
-BY_MAKE_CLIENTS = {f"docs/clients/{page}" for page in PAGES.values()} - FOLLOWED
+BY_MAKE_CLIENTS = {
+    *(f"docs/clients/{page}" for page in PAGES.values()),
+    *(f"docs/recipes/{page}" for page in RECIPES.values()),
+} - FOLLOWED
 """Pages whose blocks `make clients` runs, in environments that this one does not have."""
 
 NOT_RUN = {
@@ -114,6 +120,12 @@ def test_the_commands_of_the_policy_page_do_what_they_say(tmp_path: Path) -> Non
     assert json.loads(reader.said[reader.said.index("{\n") :])["decision"]["rule"] == "easy"
     published = (ROOT / "policies" / "policy.schema.json").read_text("utf-8")
     assert (tmp_path / "policies" / "policy.schema.json").read_text("utf-8") == published
+
+
+def test_the_langchain_recipe_picks_whom_it_says(tmp_path: Path) -> None:
+    with Reader(tmp_path, {"SIGNALBOX_CLASSIFIER": "fast"}) as reader:
+        reader.follow(list(blocks_of(ROOT / LANGCHAIN_RECIPE)))
+        assert [said for said in PICKED["langchain.md"] if said not in reader.said] == []
 
 
 @pytest.mark.parametrize("page", ["openai-python.md", "langchain.md", "litellm.md"])
