@@ -85,7 +85,7 @@ class Work:
 
     def ask_instead(self, body: Body) -> None:
         """From now on this is what is asked: the caller's body with something put into it, or as it was."""
-        grown = (len(body.text) - len(self.body.text)) // BYTES_PER_TOKEN
+        grown = int((len(body.text) - len(self.body.text)) / BYTES_PER_TOKEN)
         self.body, self.input_tokens = body, self.input_tokens + grown
 
 
