@@ -26,7 +26,7 @@ from router.policy.decide import SelectionNeeded, decide, resolve
 from router.policy.explain import explanation
 from router.policy.load import load_policy
 from router.selection.asking import ask_once
-from router.selection.by_embedding import ByEmbedding
+from router.selection.by_embedding import ByEmbedding, vectors_of
 from router.selection.deciding import Selects, at_once, decide_selecting
 from router.selection.selectors import likeness_alone
 from router.settings import read_settings
@@ -46,7 +46,7 @@ class Router:
         classifier = classifier or LearnedClassifier.load()
         # No event loop is held up here, so nothing is too slow.
         self._judge = Judge(classifier, slow_seconds=math.inf)
-        self._by_embedding = ByEmbedding(embedder=embedder_of(classifier))
+        self._by_embedding = ByEmbedding(vectors_of(classifier), embedder_of(classifier))
 
     @classmethod
     def load(

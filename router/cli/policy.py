@@ -143,7 +143,7 @@ def _explained(
     from router.judge import Judge, unsure
     from router.learning.uptake import load_judge
     from router.policy.explain import explanation
-    from router.selection.by_embedding import ByEmbedding
+    from router.selection.by_embedding import ByEmbedding, vectors_of
     from router.selection.deciding import at_once, decide_selecting
     from router.selection.selectors import likeness_alone
     from router.settings import read_settings
@@ -153,7 +153,7 @@ def _explained(
     with errors_as_exit(ConfigError):
         classifier = load_judge(read_settings())
     assessment = Judge(classifier).assess(ask.text, policy.cards) or unsure(policy.cards)
-    selects = likeness_alone(ByEmbedding(embedder=embedder_of(classifier)))
+    selects = likeness_alone(ByEmbedding(vectors_of(classifier), embedder_of(classifier)))
     _, verdict = at_once(decide_selecting(assessment, policy, target, ask, facts, selects))
     route = target.name if isinstance(target, Route) else None
     return explanation("none", policy, route, ask, assessment, verdict)

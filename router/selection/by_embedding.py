@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.artefact import load_default
-from classifiers.contract import AskText, Embedder
+from classifiers.contract import AskText, Classifier, Embedder
+from classifiers.learned import LearnedClassifier
 from classifiers.matching import Matcher, OptionTexts, text_of
 from classifiers.vectors import WordVectors
 from router.domain import Ask
@@ -39,12 +40,20 @@ def shipped_vectors() -> WordVectors:
     return vectors
 
 
+def vectors_of(classifier: Classifier) -> Callable[[], WordVectors]:
+    """Those of a judge that has some, so that a table of 20 MB is held once; else those that ship."""
+    artefact = classifier.artefact if isinstance(classifier, LearnedClassifier) else None
+    if artefact is not None and artefact.tier == "fast" and (vectors := artefact.featurise.vectors) is not None:
+        return lambda: vectors
+    return shipped_vectors
+
+
 class ByEmbedding:
     """Safe to share between threads. vectors: made when the first set of options comes. embedder: takes the place of
     the word vectors, for whoever can wait for it; else see `router.selection.embedded_aside`."""
 
     def __init__(self, vectors: Callable[[], WordVectors] = shipped_vectors, embedder: Embedder | None = None):
-        self._vectors, self._embedder = vectors, embedder
+        self.vectors, self._embedder = vectors, embedder
         self._matchers: dict[Options, Matcher] = {}
         self._lock = Lock()
 
@@ -85,7 +94,7 @@ class ByEmbedding:
         embeddings = None
         if self._embedder is not None:
             embeddings = self._embedder.embed([text for option in texts for text in option.all])
-        return Matcher(texts, self._vectors(), embeddings)
+        return Matcher(texts, self.vectors(), embeddings)
 
 
 def option_sets(policy: Policy) -> Iterator[Options]:

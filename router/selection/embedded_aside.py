@@ -12,7 +12,7 @@ from router.aside import Aside
 from router.domain import Ask
 from router.policy.compiled import Policy, Selection
 from router.policy.decide import SelectionNeeded
-from router.selection.by_embedding import KEPT, ByEmbedding, Options, option_sets, picked, shipped_vectors, texts_of
+from router.selection.by_embedding import KEPT, ByEmbedding, Options, option_sets, picked, texts_of
 
 
 class EmbeddedAside:
@@ -29,7 +29,7 @@ class EmbeddedAside:
                 texts = [texts_of(option) for option in options]
                 embeddings = await self._aside.embed_all([text for option in texts for text in option.all])
                 if embeddings is not None:
-                    made = await asyncio.to_thread(Matcher, texts, shipped_vectors(), embeddings)
+                    made = await asyncio.to_thread(Matcher, texts, self._stand_in.vectors(), embeddings)
                     self._matchers = dict([*self._matchers.items(), (options, made)][-KEPT:])
 
     async def wait(self, needed: SelectionNeeded, ask: Ask) -> Selection:
