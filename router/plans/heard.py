@@ -53,11 +53,12 @@ def message_of(completion: dict[str, Any] | None) -> dict[str, Any]:
     return {}
 
 
-def logprobs_of(completion: dict[str, Any] | None) -> list[Any]:
-    """The first choice's tokens with their log probabilities; none where the upstream gave none."""
+def logprobs_of(completion: dict[str, Any] | None) -> list[float]:
+    """The log probabilities of the first choice's tokens; none where the upstream gave none."""
     match completion:
         case {"choices": [{"logprobs": {"content": [*tokens]}}, *_]}:
-            return tokens
+            values = [token.get("logprob") for token in tokens if isinstance(token, dict)]
+            return [float(value) for value in values if isinstance(value, int | float)]
     return []
 
 

@@ -31,6 +31,8 @@ class Said:
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+    finish: str | None = None
+    logprob: float | None = None
 
     def cut(self, text: str) -> list[str]:
         """A text in about as many pieces as were wanted."""
@@ -97,6 +99,7 @@ def _read_openai(body: Mapping[str, Any]) -> Asked:
         tools={} if choice == "none" else {tool["name"]: tool.get("parameters") or {} for tool in functions},
         must_call=named,
         answers_a_tool=messages[-1].get("role") == "tool",
+        logprobs=body.get("logprobs") is True,
         schema=wanted["json_schema"].get("schema") if wanted.get("type") == "json_schema" else None,
     )
 
@@ -110,6 +113,20 @@ def _openai_calls(said: Said) -> list[dict[str, Any]]:
         }
         for number, call in enumerate(said.calls)
     ]
+
+
+def _logprobs(said: Said, text: str) -> dict[str, Any] | None:
+    """Tokens of four characters each, as `count_tokens` counts them."""
+    if said.logprob is None or said.calls:
+        return None
+    tokens = [text[start : start + 4] for start in range(0, len(text), 4)]
+    return {
+        "content": [
+            {"token": token, "logprob": said.logprob, "bytes": list(token.encode()), "top_logprobs": []}
+            for token in tokens
+        ],
+        "refusal": None,
+    }
 
 
 def _openai_usage(said: Said) -> dict[str, Any]:
@@ -126,14 +143,14 @@ def _plain_openai(said: Said) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None if said.calls else said.text, "refusal": None}
     if said.calls:
         message["tool_calls"] = _openai_calls(said)
-    finish = "tool_calls" if said.calls else "stop"
+    finish = said.finish or ("tool_calls" if said.calls else "stop")
     return {
         "id": f"chatcmpl-{said.id}",
         "object": "chat.completion",
         "created": CREATED,
         "model": said.model,
         "choices": [
-            {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+            {"index": index, "message": message, "logprobs": _logprobs(said, said.text), "finish_reason": finish}
             for index in range(said.choices)
         ],
         "usage": _openai_usage(said),
@@ -150,8 +167,11 @@ def _stream_openai(said: Said) -> Iterator[Event]:
         "system_fingerprint": "fp_standin",
     }
 
-    def chunk(index: int, delta: Mapping[str, Any], finish: str | None = None, share: float = 0.0) -> Event:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def chunk(
+        index: int, delta: Mapping[str, Any], finish: str | None = None, share: float = 0.0, says: str = ""
+    ) -> Event:
+        logprobs = _logprobs(said, says) if says else None
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         usage = {"usage": None} if said.include_usage else {}
         return Event(b"data: " + _dumps({**head, "choices": [choice], **usage}) + b"\n\n", share)
 
@@ -159,7 +179,7 @@ def _stream_openai(said: Said) -> Iterator[Event]:
         yield chunk(index, {"role": "assistant", "content": None if said.calls else "", "refusal": None})
         pieces = [] if said.calls else said.cut(said.text)
         for piece in pieces:
-            yield chunk(index, {"content": piece}, share=1 / len(pieces) / said.choices)
+            yield chunk(index, {"content": piece}, share=1 / len(pieces) / said.choices, says=piece)
         for number, call in enumerate(_openai_calls(said)):
             function = call["function"]
             opening = {**call, "index": number, "function": {"name": function["name"], "arguments": ""}}
@@ -168,7 +188,7 @@ def _stream_openai(said: Said) -> Iterator[Event]:
             for fragment in fragments:
                 delta = {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
                 yield chunk(index, delta, share=1 / len(fragments) / len(said.calls) / said.choices)
-        yield chunk(index, {}, "tool_calls" if said.calls else "stop")
+        yield chunk(index, {}, said.finish or ("tool_calls" if said.calls else "stop"))
     if said.include_usage:
         yield Event(b"data: " + _dumps({**head, "choices": [], "usage": _openai_usage(said)}) + b"\n\n")
     yield Event(b"data: [DONE]\n\n")

@@ -47,7 +47,8 @@ class Reply:
 
     pieces: chunks a streamed text is cut into. latency_seconds: before the first byte; gap_seconds: between chunks.
     Tokens are counted from the texts where they are not given; cached_tokens are a part of the input.
-    tool_calls: None lets the stand-in decide: it calls each offered tool that the question names.
+    tool_calls: None lets the stand-in decide: it calls each offered tool that the question names. finish: the reason
+    where it is not the usual one. logprob: of each token, where the request asks for them.
     """
 
     text: str
@@ -59,6 +60,8 @@ class Reply:
     output_tokens: int | None = None
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    finish: str | None = None
+    logprob: float = -0.01
     fault: Fault | None = None
 
 
@@ -100,6 +103,7 @@ class Asked:
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     must_call: str | None = None
     answers_a_tool: bool = False
+    logprobs: bool = False
     schema: Mapping[str, Any] | None = None
 
 

@@ -178,6 +178,8 @@ class StandIn:
             output_tokens=count_tokens(spoken) if reply.output_tokens is None else reply.output_tokens,
             cached_tokens=reply.cached_tokens,
             reasoning_tokens=reply.reasoning_tokens,
+            finish=reply.finish,
+            logprob=reply.logprob if asked.logprobs else None,
         )
 
     def _bill(self, entry: Received, said: Said, share: float) -> None:
