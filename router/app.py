@@ -26,6 +26,7 @@ from router.api.edge import Edge
 from router.api.errors import answer_errors
 from router.api.openapi import describe
 from router.audits.auditor import Auditor
+from router.audits.hints import Hints
 from router.cache.connect import make_cache
 from router.conversations.connect import make_memory
 from router.conversations.conversations import Conversations
@@ -46,7 +47,7 @@ from router.pipeline import Pipeline
 from router.plans.every_plan import every_plan
 from router.plans.reach import Reach
 from router.policy.reload import PolicyWatcher
-from router.selection.by_embedding import ByEmbedding
+from router.selection.by_embedding import ByEmbedding, vectors_of
 from router.selection.by_model import ByModel
 from router.selection.embedded_aside import EmbeddedAside
 from router.selection.selectors import Selectors
@@ -119,7 +120,7 @@ def assemble(settings: Settings) -> Gateway:
     conversations = Conversations(make_memory(settings))
     limits = Limits(make_store(settings))
     reach, retrievers = Reach(upstreams, health), Retrievers()
-    by_embedding = ByEmbedding()
+    by_embedding = ByEmbedding(vectors_of(judge.classifier))
     likening = by_embedding if judge.aside is None else EmbeddedAside(by_embedding, judge.aside)
     selectors = Selectors(likening, ByModel(reach))
     uptake = Uptake(Registry(store), judge)
@@ -131,16 +132,20 @@ def assemble(settings: Settings) -> Gateway:
         recorder.record(outcome)
 
     async def load_litellm() -> None:
-        if any(model.provider == "litellm" for model in policy.current.models.values()):
+        if any(model.provider == "litellm" for one in policy.called for model in one.models.values()):
             await litellm.load()
+
+    async def prepare_selectors() -> None:
+        for one in policy.in_use:
+            await selectors.prepare(one)
 
     async def poll_files() -> None:
         await asyncio.to_thread(keys.poll)
         if await asyncio.to_thread(policy.poll):
             await load_litellm()
-            await selectors.prepare(policy.current)
+            await prepare_selectors()
 
-    auditor = Auditor(reach, record, store)
+    auditor, hints = Auditor(reach, record, store), Hints(store)
 
     return Gateway(
         settings=settings,
@@ -157,7 +162,7 @@ def assemble(settings: Settings) -> Gateway:
         auditor=auditor,
         limits=limits,
         pipeline=Pipeline(
-            policy=lambda: policy.current,
+            policies=policy,
             judge=judge,
             cache=cache,
             plans=every_plan(reach, retrievers),
@@ -165,6 +170,7 @@ def assemble(settings: Settings) -> Gateway:
             selectors=selectors,
             conversations=conversations,
             auditor=auditor,
+            hints=hints,
             limits=limits,
             record=record,
         ),
@@ -173,12 +179,13 @@ def assemble(settings: Settings) -> Gateway:
         prepare=[
             load_litellm,
             *([judge.aside.start] if judge.aside is not None else []),
-            lambda: selectors.prepare(policy.current),
+            prepare_selectors,
         ],
         watch=[
             poll_files,
             retention.poll,
             auditor.poll,
+            hints.poll,
             Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),

@@ -299,6 +299,15 @@ class Outcome:
     rules: tuple[RuleTrace, ...] = ()
     fallback: tuple[str, ...] = ()
     ask: Mapping[str, Any] = field(default_factory=dict)
+    shadow_policy: str | None = None
+    """Of the policy that decided beside this one; the next four are what it came to."""
+    shadow_model: str | None = None
+    """None where it would have refused; then the rule is the error's code."""
+    shadow_rule: str | None = None
+    shadow_cost_nano: int | None = None
+    """As expected at the tokens that this request took."""
+    shadow_gain: float | None = None
+    """Predicted quality of the shadow's model, less that of the model that was decided on."""
     features: Any = None
     """NDArray float32 of shape (d,), d <= 512, or None (always None for private asks)."""
     features_digest: str | None = None

@@ -35,6 +35,7 @@ from router.limits.account import Account
 from router.plans.contract import FailedAttempt, InnerCall, Work
 from router.policy.compiled import Policy, Route
 from router.prices import cost_nano
+from router.shadowing import Shadow
 
 _REQUEST_ID = re.compile("req_([0-9a-f]{12})[0-9a-f]{20}", re.ASCII)
 _RECENT_SECONDS = 900.0
@@ -65,7 +66,7 @@ class Entry:
         self.upstream_seconds = 0.0
         self._received = received
         self._policy: Policy | None = None
-        self._ask: Ask | None = None
+        self.ask: Ask | None = None
         self._served: ModelSpec | None = None
         self._baseline: ModelSpec | None = None
         self._failed: list[FailedAttempt] = []
@@ -78,12 +79,16 @@ class Entry:
         """With the limits of its policy, where it has any."""
         self.sample: Sample | None = None
         """Set where the request was drawn for an audit."""
+        self.shadow: Shadow | None = None
+        """Set where another policy decides beside the one that ruled; it does so when the entry closes."""
+        self.completion: dict[str, Any] | None = None
+        """Of a plain answer, parsed already."""
         self.keeps_text = False
         self._closed = False
 
     def asked(self, policy: Policy, target: Route | ModelSpec, ask: Ask) -> None:
         """The request was understood: which policy and route it falls under, and what it asks."""
-        row, self._policy, self._ask = self.row, policy, ask
+        row, self._policy, self.ask = self.row, policy, ask
         row.policy = policy.label
         self.keeps_text = policy.log_text == "full" and not ask.private
         if isinstance(target, Route):
@@ -152,7 +157,7 @@ class Entry:
     def billed(self, usage: Usage | None, output_tokens_seen: int) -> None:
         """What the upstream counted; where it counted nothing, an estimate that is marked as one."""
         if usage is None:
-            asked = self._work or self._ask
+            asked = self._work or self.ask
             input_tokens = asked.input_tokens if asked else 0
             usage = Usage(uncached_input=input_tokens, output=output_tokens_seen, estimated=True)
         if self._held is not None:
@@ -203,11 +208,13 @@ class Entry:
         row.latency_ms = (time.perf_counter() - self._received) * 1000
         if not row.status:
             row.status = 500
-        if self._ask is not None:
-            row.ask = describe_ask(self._ask, row.task or "unknown", row.language or "und")
+        if self.ask is not None:
+            row.ask = describe_ask(self.ask, row.task or "unknown", row.language or "und")
         if row.cache == "hit" or self._served is None or not row.usage.input + row.usage.output:
             row.cost_nano = 0
         self._compare()
+        if self.shadow is not None:
+            self.shadow.cast(row)
         attempts = [attempt_row(row, number, attempt) for number, attempt in enumerate(self._failed, start=1)]
         inner = [inner_row(row, number, call) for number, call in enumerate(self.inner, start=1 + len(attempts))]
         return [row, *attempts, *inner]

@@ -125,6 +125,7 @@ class Gateway:
             "redis": redis,
             "limits": limits,
             "database": database,
+            **({"notes": notes} if (notes := self.policy.notes) else {}),
         }
 
     def vitals(self) -> Vitals:
@@ -144,7 +145,7 @@ class Gateway:
             policy.digest,
             self.judge.name,
             parts,
-            {name: breakers.get(name, "closed") for name in policy.models},
+            {name: breakers.get(name, "closed") for one in self.policy.called for name in one.models},
             {
                 (route.name, rule.name): rule.condition.errors
                 for route in policy.routes.values()

@@ -21,6 +21,7 @@ from classifiers.contract import Assessment
 from router.answer_headers import Headers, dollars, passed_on, told
 from router.ask import read_ask
 from router.audits.auditor import Auditor
+from router.audits.hints import Hints
 from router.body import Body
 from router.cache.contract import Cache, CachedAnswer
 from router.cache.forms import assemble, replay, storable
@@ -31,14 +32,16 @@ from router.entry import Entry, conversation_of
 from router.errors import InternalError, NothingHealthy, RateLimited, RequestError, UpstreamBroken, UpstreamError
 from router.judge import Judge
 from router.limits.account import Account, account_of
-from router.limits.limits import NO_LIMITS, Limits
+from router.limits.limits import NO_LIMITS, Budgets, Limits
 from router.plans.contract import Plan, Served, Work
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
 from router.policy.explain import explanation
 from router.policy.exploring import explore
-from router.selection.deciding import Selects, decide_selecting
+from router.policy.reload import PolicyWatcher
+from router.selection.deciding import Remembering, Selects, decide_selecting
 from router.selection.selectors import Selectors
+from router.shadowing import Shadow
 from router.telemetry.logs import current_request
 from router.upstream.answers import read_whole
 from router.upstream.health import Health
@@ -93,12 +96,12 @@ class Wire(Protocol):
 
 
 class Pipeline:
-    """The way every chat request goes. All parts are passed in; `policy` is read once a request and then kept."""
+    """The way every chat request goes. All parts are passed in; which policy rules is read once a request."""
 
     def __init__(
         self,
         *,
-        policy: Callable[[], Policy],
+        policies: PolicyWatcher,
         judge: Judge,
         cache: Cache,
         plans: Mapping[str, Plan],
@@ -106,10 +109,11 @@ class Pipeline:
         selectors: Selectors,
         conversations: Conversations,
         auditor: Auditor,
+        hints: Hints,
         limits: Limits,
         record: Callable[[Outcome], None],
     ):
-        self._policy = policy
+        self._policies = policies
         self._judge = judge
         self._cache = cache
         self._plans = plans
@@ -117,6 +121,7 @@ class Pipeline:
         self._selectors = selectors
         self._conversations = conversations
         self._auditor = auditor
+        self._hints = hints
         self._limits = limits
         self._record = record
 
@@ -128,7 +133,7 @@ class Pipeline:
         entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
         entry.row.conversation = conversation = conversation_of(request.body, request.headers, caller.tenant)
         try:
-            policy = self._policy()
+            policy = self._policies.ruling(request.model, caller.tenant, conversation)
             target = resolve(policy, request.model)
             ask = read_ask(request.body.values, policy.scanner)
             entry.asked(policy, target, ask)
@@ -157,7 +162,7 @@ class Pipeline:
                 judged = await judge.assess_aside(ask.text, policy.cards)
             if account is not None:
                 await account.look()
-            selects = self._selectors.calling(policy, request.request_id, entry.inner)
+            selects = Remembering(self._selectors.calling(policy, request.request_id, entry.inner))
             turn = self._conversations.turn(target, ask, caller.tenant, conversation)
             while True:
                 assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
@@ -173,6 +178,10 @@ class Pipeline:
             entry.waited(sum(call.seconds for call in entry.inner))
             entry.sample = self._auditor.sample(target, policy, ask, verdict, request.body)
             entry.decided(ask, assessment, verdict)
+            if self._policies.shadow.current is not None and policy is self._policies.current:
+                entry.shadow = self._shadow(
+                    self._policies.shadow.current, policy, judged, ask, request, caller, selects
+                )
 
             work = Work(
                 request.request_id,
@@ -217,7 +226,8 @@ class Pipeline:
 
     async def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
         """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""
-        policy = self._policy()
+        conversation = conversation_of(request.body, request.headers, caller.tenant)
+        policy = self._policies.ruling(request.model, caller.tenant, conversation)
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
         judged = await self._judge.assess_aside(ask.text, policy.cards)
@@ -225,11 +235,11 @@ class Pipeline:
             await account.look(may_pay=False)
         selects = self._selectors.without_calls
         assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
-        conversation = conversation_of(request.body, request.headers, caller.tenant)
         if (turn := self._conversations.turn(target, ask, caller.tenant, conversation)) is not None:
             verdict = await turn.keep(verdict, assessment, policy)
         route = target.name if isinstance(target, Route) else None
-        return explanation(request.request_id, policy, route, ask, assessment, verdict)
+        explained = explanation(request.request_id, policy, route, ask, assessment, verdict)
+        return explained | self._policies.told_canary(policy)
 
     async def _decide(
         self,
@@ -243,7 +253,18 @@ class Pipeline:
         account: Account | None,
     ) -> tuple[Assessment, Verdict]:
         budgets = NO_LIMITS if account is None else account.budgets
-        facts = Facts(
+        facts = self._facts(request, caller, budgets)
+        try:
+            return await decide_selecting(judged, policy, target, ask, facts, selects)
+        except NothingHealthy as refusal:
+            refusal.retry_after = self._health.retry_after()
+            raise
+        except RateLimited as refusal:
+            refusal.retry_after = budgets.retry_after
+            raise
+
+    def _facts(self, request: ChatRequest, caller: Caller, budgets: Budgets = NO_LIMITS) -> Facts:
+        return Facts(
             tenant=caller.tenant,
             key_tags=caller.tags,
             headers=request.headers,
@@ -253,14 +274,21 @@ class Pipeline:
             spent=budgets.spent,
             budget_used=budgets.used,
         )
-        try:
-            return await decide_selecting(judged, policy, target, ask, facts, selects)
-        except NothingHealthy as refusal:
-            refusal.retry_after = self._health.retry_after()
-            raise
-        except RateLimited as refusal:
-            refusal.retry_after = budgets.retry_after
-            raise
+
+    def _shadow(
+        self,
+        shadow: Policy,
+        policy: Policy,
+        judged: Assessment | None,
+        ask: Ask,
+        request: ChatRequest,
+        caller: Caller,
+        selects: Remembering,
+    ) -> Shadow:
+        """What the shadow will decide by, when the answer is out."""
+        facts = self._facts(request, caller)
+        classifier = self._judge.classifier
+        return Shadow(shadow, policy.cards, request.model, ask, judged, facts, classifier, selects.selections)
 
     async def _serve_stored(
         self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire
@@ -294,7 +322,7 @@ class Pipeline:
         """Relays a whole completion as it came, and says what it cost."""
         body, seen = await read_whole(served.answer)
         entry.billed(seen.usage, seen.output_tokens_estimate)
-        entry.row.finish_reason = seen.finish_reason
+        entry.row.finish_reason, entry.completion = seen.finish_reason, seen.completion
         if entry.keeps_text:
             entry.keep_text(request.body.text, body.decode("utf-8", "replace"))
         entry.began(200)
@@ -360,6 +388,8 @@ class Pipeline:
             self._record(row)
         if rows and entry.account is not None:
             entry.account.settle(rows)
+        if rows and entry.ask is not None:
+            self._hints.notice(rows[0], entry.ask, entry.completion)
 
 
 async def _assembled(events: bytes) -> bytes | None:

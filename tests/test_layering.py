@@ -24,7 +24,7 @@ ROWS = [
     ["audits"],
     ["inner_rows"],
     ["plans"],
-    ["limits", "conversations"],
+    ["limits", "conversations", "shadowing"],
     ["access", "cache", "ledger", "judge"],
     ["aside"],
     ["telemetry"],

@@ -12,12 +12,27 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from router.api import export, limits
-from router.api.ledger_schemas import CostReportBody, RequestPageBody, RequestStoryBody, SummaryBody, TailBody
+from router.api.ledger_schemas import (
+    CostReportBody,
+    RequestPageBody,
+    RequestStoryBody,
+    ShadowReportBody,
+    SummaryBody,
+    TailBody,
+)
 from router.api.parameters import Filtered, Since, Sorted, Until, ledger_in_reach, store_of
 from router.api.schemas import ErrorBody
 from router.errors import NotFound
 from router.ledger import reports
-from router.ledger.documents import costs_document, page_document, story_document, summary_document, tail_document
+from router.ledger.documents import (
+    costs_document,
+    page_document,
+    shadow_document,
+    story_document,
+    summary_document,
+    tail_document,
+)
+from router.ledger.shadows import shadow_report
 from router.ledger.window import read_moment, read_window
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -107,6 +122,14 @@ async def summary(
     window = read_window(since, until)
     with ledger_in_reach():
         return _answer(summary_document(await reports.summary(store_of(request), window, filters, step)))
+
+
+@routes.get("/shadow", response_model=ShadowReportBody)
+async def shadow(request: Request, filters: Filtered, since: Since = None, until: Until = None) -> JSONResponse:
+    """What the policy's shadow would have changed: the share that moves, from where to where, and at what cost."""
+    window = read_window(since, until)
+    with ledger_in_reach():
+        return _answer(shadow_document(await shadow_report(store_of(request), window, filters)))
 
 
 def _answer(document: dict[str, Any]) -> JSONResponse:

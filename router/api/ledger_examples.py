@@ -86,6 +86,7 @@ STORY_EXAMPLE: dict[str, Any] = {
     "features": {"digest": "5d1f0c", "dimensions": 316},
     "request_text": None,
     "response_text": None,
+    "shadow": {"policy": "next@06c4b78c94b0", "model": "large", "rule": "hard", "cost_usd": 0.002826, "gain": 0.08},
     "inner": [],
     "labels": [
         {
@@ -95,6 +96,29 @@ STORY_EXAMPLE: dict[str, Any] = {
             "weight": 1.0,
             "comment": None,
             "at": "2026-01-31T08:01:00.000Z",
+        }
+    ],
+}
+
+SHADOW_EXAMPLE: dict[str, Any] = {
+    "since": "2026-01-24T08:00:00.000Z",
+    "until": "2026-01-31T08:00:00.000Z",
+    "requests": 1000,
+    "moved": 0.12,
+    "compared": 998,
+    "cost_usd": 1.84,
+    "shadow_cost_usd": 1.31,
+    "gain": -0.004,
+    "moves": [
+        {
+            "policy": "next@06c4b78c94b0",
+            "model": "large",
+            "shadow_model": "small",
+            "requests": 120,
+            "compared": 120,
+            "cost_usd": 0.53,
+            "shadow_cost_usd": 0.0,
+            "gain": -0.03,
         }
     ],
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.api.ledger_examples import ROW_EXAMPLE, STORY_EXAMPLE, TALLY_EXAMPLE
+from router.api.ledger_examples import ROW_EXAMPLE, SHADOW_EXAMPLE, STORY_EXAMPLE, TALLY_EXAMPLE
 
 
 class Costs(BaseModel):
@@ -133,6 +133,45 @@ class KeptLabelBody(BaseModel):
     at: str
 
 
+class ShadowDecision(BaseModel):
+    """What another policy would have done with the request. model: null where it would have refused it."""
+
+    policy: str
+    model: str | None
+    rule: str | None = Field(description="The rule, or the error's code of a refusal.")
+    cost_usd: float | None = Field(description="As expected at the tokens that the request took.")
+    gain: float | None = Field(description="Change of predicted quality.")
+
+
+class ShadowMoveBody(BaseModel):
+    """The requests that went to one model and would have gone to another (or to the same)."""
+
+    policy: str
+    model: str | None
+    shadow_model: str | None = Field(description="null: refused.")
+    requests: int
+    compared: int
+    cost_usd: float | None
+    shadow_cost_usd: float | None
+    gain: float | None
+
+
+class ShadowReportBody(BaseModel):
+    """What the shadow policy would have changed."""
+
+    model_config = ConfigDict(json_schema_extra={"example": SHADOW_EXAMPLE})
+
+    since: str
+    until: str
+    requests: int = Field(description="Requests that the shadow decided too.")
+    moved: float | None = Field(description="Share of them that would have gone elsewhere.")
+    compared: int = Field(description="Requests whose costs are known both ways; dollars are over these.")
+    cost_usd: float | None
+    shadow_cost_usd: float | None = Field(description="As expected at the tokens that the requests took.")
+    gain: float | None = Field(description="Mean change of predicted quality.")
+    moves: list[ShadowMoveBody]
+
+
 class RequestStoryBody(InnerRow):
     """Everything the ledger has of one request."""
 
@@ -163,6 +202,7 @@ class RequestStoryBody(InnerRow):
     features: dict[str, int | str | None] | None
     request_text: str | None
     response_text: str | None
+    shadow: ShadowDecision | None = Field(description="What the shadow policy would have done; null without one.")
     inner: list[InnerRow]
     labels: list[KeptLabelBody]
 

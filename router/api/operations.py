@@ -29,6 +29,7 @@ class Ready(BaseModel):
     redis: Literal["ok", "degraded", "off"]
     limits: Literal["ok", "degraded", "off"]
     database: Literal["ok", "degraded"]
+    notes: list[str] | None = Field(None, description="What is wrong with a canary or shadow policy; else left out.")
 
 
 @routes.get("/healthz", response_model=Alive)

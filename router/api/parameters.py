@@ -43,8 +43,9 @@ def _filters(
     purpose: Annotated[
         Purpose | None, Query(description="What a call was for. Lists hold `chat` unless another is asked for.")
     ] = None,
+    policy: Annotated[str | None, Query(description="As `name@digest`: a canary's, say.")] = None,
 ) -> Filters:
-    return Filters(model, route, rule, tenant, key, task, status, outcome, cache, priced, usage, purpose)
+    return Filters(model, route, rule, tenant, key, task, status, outcome, cache, priced, usage, purpose, policy)
 
 
 Filtered = Annotated[Filters, Depends(_filters)]

@@ -20,7 +20,7 @@ OVERVIEW = "/dashboard"
 REQUESTS = "/dashboard/requests"
 
 RANGES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
-GROUPINGS: tuple[By, ...] = ("rule", "model", "route", "task", "tenant", "key")
+GROUPINGS: tuple[By, ...] = ("rule", "model", "route", "policy", "task", "tenant", "key")
 EXPORTS = {OVERVIEW: "/api/export/costs", REQUESTS: "/api/export/requests"}
 
 _HOURLY_MOST_SECONDS = 49 * 3600

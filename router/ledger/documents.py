@@ -9,6 +9,7 @@ from msgspec import structs
 
 from router.domain import Outcome
 from router.ledger.reports import CostReport, KeptLabel, RequestPage, RequestStory, Summary, Tail
+from router.ledger.shadows import ShadowReport
 from router.ledger.tally import Tally, dollars
 from router.ledger.window import Window, timestamp
 
@@ -154,8 +155,36 @@ def story_document(story: RequestStory) -> Document:
         "features": None if features is None else {"digest": outcome.features_digest, "dimensions": len(features)},
         "request_text": outcome.request_text,
         "response_text": outcome.response_text,
+        "shadow": _shadow(outcome),
         "inner": [row_document(inner) for inner in story.inner],
         "labels": [_label(label) for label in story.labels],
+    }
+
+
+def shadow_document(report: ShadowReport) -> Document:
+    """`/api/shadow`."""
+    return {
+        **_window(report.window),
+        "requests": report.requests,
+        "moved": report.moved,
+        "compared": report.compared,
+        "cost_usd": report.cost_usd,
+        "shadow_cost_usd": report.shadow_cost_usd,
+        "gain": report.gain,
+        "moves": [asdict(move) for move in report.moves],
+    }
+
+
+def _shadow(outcome: Outcome) -> Document | None:
+    """What the shadow policy would have done with a request; None where there was none."""
+    if outcome.shadow_policy is None:
+        return None
+    return {
+        "policy": outcome.shadow_policy,
+        "model": outcome.shadow_model,
+        "rule": outcome.shadow_rule,
+        "cost_usd": _usd(outcome.shadow_cost_nano),
+        "gain": outcome.shadow_gain,
     }
 
 

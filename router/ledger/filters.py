@@ -40,6 +40,7 @@ class Filters:
     priced: Priced | None = None
     usage: UsageKind | None = None
     purpose: Purpose | None = None
+    policy: str | None = None
 
 
 FILTER_NAMES: tuple[str, ...] = tuple(member.name for member in fields(Filters))

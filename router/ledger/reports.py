@@ -51,7 +51,7 @@ __all__ = [
     "tail",
 ]
 
-By = Literal["model", "route", "rule", "tenant", "key", "task", "day", "hour"]
+By = Literal["model", "route", "rule", "policy", "tenant", "key", "task", "day", "hour"]
 BYS: tuple[By, ...] = get_args(By)
 
 Column = Literal[

@@ -81,6 +81,11 @@ def outcome_row(outcome: Outcome) -> Row:
         _json([(rule.name, rule.matched, rule.why) for rule in outcome.rules]) if outcome.rules else None,
         _json(outcome.fallback) if outcome.fallback else None,
         _mapping(outcome.ask),
+        outcome.shadow_policy,
+        outcome.shadow_model,
+        outcome.shadow_rule,
+        outcome.shadow_cost_nano,
+        _number(outcome.shadow_gain),
     )
 
 

