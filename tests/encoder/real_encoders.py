@@ -22,13 +22,16 @@ from classifiers.embedded import HEAD_TOKENS, TAIL_TOKENS
 from classifiers.encoder import WEIGHTS_FILE, SentenceEncoder, find_model, load_encoder
 from classifiers.errors import EncoderError
 from classifiers.learned import LearnedClassifier
-from classifiers.tiers import load_classifier, load_tier, weights_of
+from classifiers.matching import Matcher
+from classifiers.tiers import embedder_of, load_classifier, load_tier, weights_of
 from classifiers.training.distill import WEIGHTS_SHA256
 from router import Router, cli
 from router.settings import Settings
 from router.upstream.standin import StandIn
 from tests.judge.asks import CARDS
 from tests.running import POLICY, running
+from tests.selection.conftest import policy_text
+from tests.selection.desk import ASKS, FOREIGN, OPTIONS, shipped_vectors
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789+.?,"
 
@@ -206,6 +209,25 @@ def test_explain_doctor_and_the_library_give_the_encoders_answer(
     assert json.loads(told.stdout)["assessment"]["classifier"] == shipped.name
     assert shipped.name in runner.invoke(cli.app, ["doctor"]).output
     assert Router.load(policy).explain("hi")["assessment"]["classifier"] == shipped.name
+
+
+def test_options_are_picked_by_the_real_embeddings(shipped: LearnedClassifier) -> None:
+    embedder = embedder_of(shipped)
+    assert embedder is not None
+    embeddings = embedder.embed([text for option in OPTIONS for text in option.all])
+    matcher = Matcher(OPTIONS, shipped_vectors(), embeddings)
+    said = {text: matcher.scores(AskText(text), embedder.embed([text])[0]) for text in (*ASKS, *FOREIGN)}
+    assert {text: int(said[text].argmax()) for text in ASKS} == ASKS
+    assert all(said[text].max() > 0.5 for text in ASKS)
+    assert all(said[text].max() < 0.5 for text in FOREIGN)
+
+
+def test_the_library_selects_by_the_encoder_where_it_judges(tmp_path: Path, chosen: None) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text(*["http://127.0.0.1:1"] * 3), "utf-8")
+    router = Router.load(policy, env={})
+    [(name, score), *_] = router.options("my holidays: how much time off is left this year?")
+    assert name == "staff" and 0.5 <= score <= 1.0
 
 
 def test_settings_name_the_model(tiny: Path) -> None:
