@@ -52,7 +52,7 @@ class Document:
 
 def read_document(text: str, file: str, env: Mapping[str, str]) -> Document:
     """Reads one YAML document whose top level is a mapping with string keys. Raises PolicyError with the place."""
-    document, root = Document(file), _composed(text, file)
+    document, root = Document(file), composed(text, file)
     if not isinstance(root, MappingNode):
         found = "nothing" if root is None else "something else"
         raise document.error(f"a policy is a mapping with `version`, `models`, `default` and `routes`; found {found}")
@@ -62,7 +62,7 @@ def read_document(text: str, file: str, env: Mapping[str, str]) -> Document:
 
 def read_list(text: str, file: str, env: Mapping[str, str], name: str) -> Document:
     """Reads one YAML document whose top level is a list; it stands in `values` under a name. Raises PolicyError."""
-    document, root = Document(file), _composed(text, file)
+    document, root = Document(file), composed(text, file)
     if not isinstance(root, SequenceNode):
         found = "nothing" if root is None else "something else"
         raise document.error(f"this is a list of {name}, each beginning with `-`; found {found}")
@@ -70,7 +70,8 @@ def read_list(text: str, file: str, env: Mapping[str, str], name: str) -> Docume
     return document
 
 
-def _composed(text: str, file: str) -> Node | None:
+def composed(text: str, file: str) -> Node | None:
+    """The nodes of one YAML document, with their marks; None for an empty one. Raises PolicyError with the place."""
     yaml = YAML(typ="safe", pure=True)
     try:
         root: Node | None = yaml.compose(text)
