@@ -24,8 +24,6 @@ from classifiers.training.measures import Figure
 
 NEVER: Final = float("inf")
 """The threshold at which nothing is trusted and the large model serves all."""
-STEPS: Final = 400
-"""Thresholds that are looked at on the way to a bound on cost."""
 TIMES: Final = 200
 """Resamples for the interval of a threshold."""
 _ROUNDING: Final = 1e-12
@@ -105,30 +103,12 @@ def keeping_quality(plan: Plan, share: float, confidence: float = 0.95, ahead: i
     other = (plan.large - share * plan.large)[order]
     # Sums where the k most trusted rows keep the plan's answer, k = 0..n.
     total, squares = (_first(own**power) + _last(other**power) for power in (1, 2))
-    low = _lower(total / count, squares / count, count, confidence, ahead or count)
+    low = lower_bound(total / count, squares / count, count, confidence, ahead or count)
     # Rows of the same trust go one way together.
     steps = np.flatnonzero(np.append(True, np.append(trust[1:] != trust[:-1], True)))
     steps = steps[steps <= int((trust >= 0.0).sum())]
     reached = steps[_until_first_failure(low[steps])]
     return NEVER if not len(reached) or reached[-1] == 0 else float(trust[reached[-1] - 1])
-
-
-def within_cost(plan: Plan, share: float, confidence: float = 0.95, ahead: int | None = None) -> float | None:
-    """The most cautious threshold at which no more than `share` of always-large's bill is spent; the dual promise.
-
-    None where even the boldest is not shown to.
-    """
-    count = len(plan)
-    values = np.unique(np.quantile(np.maximum(plan.trust, 0.0), np.linspace(0.0, 1.0, STEPS), method="nearest"))
-    reached = None
-    for threshold in (*values.tolist(), NEVER):
-        slack = share * plan.large_cost - plan.cost(threshold)
-        mean, square = float(slack.mean()), float((slack**2).mean())
-        low = _lower(np.array([mean]), np.array([square]), count, confidence, ahead or count)
-        if low[0] < -_ROUNDING:
-            return reached
-        reached = threshold
-    return reached
 
 
 def spread(plan: Plan, share: float, confidence: float = 0.95, *, seed: int = 0, times: int = TIMES) -> Figure:
@@ -187,7 +167,7 @@ def _last(values: Floats) -> Floats:
     return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])
 
 
-def _lower(mean: Floats, square: Floats, count: int, confidence: float, ahead: int) -> Floats:
+def lower_bound(mean: Floats, square: Floats, count: int, confidence: float, ahead: int) -> Floats:
     """Lower bounds of the means that `ahead` more rows will have, at one-sided confidence."""
     variance = np.maximum(square - mean**2, 0.0) * count / max(count - 1, 1)
     low: Floats = mean - NormalDist().inv_cdf(confidence) * np.sqrt(variance * (1.0 / count + 1.0 / ahead))

@@ -71,20 +71,6 @@ def test_a_bolder_promise_is_never_dearer(seed: int, share: float) -> None:
     assert plan.calls(bold) <= plan.calls(cautious)
 
 
-def test_the_best_within_a_cost_stays_within_it_on_unseen_traffic() -> None:
-    within = []
-    for seed in range(200):
-        plan = traffic(2000, seed)
-        threshold = promise.within_cost(plan.part(np.arange(1000)), 0.5)
-        assert threshold is not None
-        within.append(plan.part(np.arange(1000, 2000)).bill(threshold) <= 0.5)
-    assert np.mean(within) >= 0.92
-
-
-def test_a_cost_below_that_of_the_plan_itself_cannot_be_kept() -> None:
-    assert promise.within_cost(traffic(500, 0), 0.04) is None
-
-
 def test_rows_of_the_same_trust_go_one_way_together() -> None:
     random = np.random.default_rng(0)
     trust = np.repeat([0.0, 0.5, 1.0], 300)
