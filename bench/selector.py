@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from classifiers.artefact import load_default
 from classifiers.contract import AskText
 from classifiers.errors import EncoderError
-from classifiers.matching import Matcher, OptionTexts, Scale, calibrated
+from classifiers.matching import Matcher, OptionTexts, Scale, calibrated, texts_to_embed
 
 ROOT = Path(__file__).parent.parent
 sys.path[0] = str(ROOT)  # not this folder: its `profile` would be taken for the standard library's
@@ -89,7 +89,7 @@ class Encoded:
         self._known: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, options: Sequence[OptionTexts]) -> Selector:
-        matcher = Matcher(options, VECTORS, self.of([text for option in options for text in option.all]))
+        matcher = Matcher(options, VECTORS, self.of(texts_to_embed(options)))
         return lambda asks: np.stack(
             [matcher.scores(AskText(ask), vector) for ask, vector in zip(asks, self.of(asks), strict=True)]
         )

@@ -4,7 +4,8 @@ An option is a description and some examples. The score of an option is that of 
 `likeness` (which learns what parts the options from each other) plus how like the text is to the option's nearest text
 and to all of them (which knows when a text is like none). What is a high score differs from one set of options to the
 next, so it is put on a scale of their own (`calibrated`): 0.5 is where the best score of a text that belongs to an
-option parts from that of one that belongs to none of them.
+option parts from that of one that belongs to none of them. Such are the examples with their option taken away, or asks
+about anything (`strangers`), whichever is harder to tell.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from classifiers.contract import AskText
 from classifiers.likeness import Array, Likeness
 from classifiers.reading import read
+from classifiers.strangers import STRANGERS
 from classifiers.vectors import WordVectors
 
 RIDGE: Final = 0.3
@@ -60,8 +62,7 @@ class Scale:
 class Matcher:
     """scores(ask) -> shape (number of options,), in 0..1. Made once for a set of options; safe to share by threads.
 
-    embeddings: of all texts, option by option as `OptionTexts.all` gives them, by an encoder; then `scores` wants the
-    embedding of the ask's `text_of` too.
+    embeddings: by an encoder, of `texts_to_embed`; then `scores` wants the embedding of the ask's `text_of` too.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class Matcher:
         texts = [text for option in options for text in option.all]
         self._options = len(options)
         self._owner = np.repeat(np.arange(len(options)), [len(option.all) for option in options])
-        self._likeness = Likeness(texts, vectors, embeddings) if texts else None
+        own = None if embeddings is None else embeddings[: len(texts)]
+        self._likeness = Likeness(texts, vectors, own) if texts else None
         if self._likeness is None:
             self.scale = Scale()
             return
@@ -83,7 +85,9 @@ class Matcher:
         self._inverse: Array = np.asarray(np.linalg.inv(self._likeness.between + ridge), np.float64)
         self._learned = self._inverse @ self._belongs
         self._shares = self._belongs / np.maximum(self._belongs.sum(axis=0), 1.0)
-        self.scale = calibrated(*self.own_scores())
+        inside, outside = self.own_scores()
+        strange = self._strangers(None if embeddings is None else embeddings[len(texts) :])
+        self.scale = calibrated(inside, outside if len(outside) and outside.mean() > strange.mean() else strange)
 
     def scores(self, ask: AskText, embedding: NDArray[np.float32] | None = None) -> Array:
         """All 0 for a text that has nothing in common with any of the options, an empty one say."""
@@ -111,6 +115,15 @@ class Matcher:
                 outside.append(np.delete(self._without(number, own), owner).max())
         return np.array(inside), np.array(outside)
 
+    def _strangers(self, embeddings: NDArray[np.float32] | None) -> Array:
+        """Best scores of asks about anything."""
+        assert self._likeness is not None
+        known = [None] * len(STRANGERS) if embeddings is None else embeddings
+        likes = [
+            self._likeness.like(read(AskText(text)), vector) for text, vector in zip(STRANGERS, known, strict=True)
+        ]
+        return np.array([self.raw(like).max() for like in likes])
+
     def _without(self, number: int, gone: NDArray[np.int64]) -> Array:
         """Raw scores of a text, with the texts `gone` (it is one of them) not there."""
         assert self._likeness is not None
@@ -125,6 +138,11 @@ class Matcher:
         nearest = np.zeros(self._options)
         np.maximum.at(nearest, self._owner, like)
         return nearest
+
+
+def texts_to_embed(options: Sequence[OptionTexts]) -> list[str]:
+    """What an encoder has to embed before options can be matched by it."""
+    return [*(text for option in options for text in option.all), *STRANGERS]
 
 
 def text_of(ask: AskText) -> str:
@@ -142,7 +160,7 @@ def calibrated(inside: Array, outside: Array) -> Scale:
 
     Fitted by Newton's method; the prior takes part as texts of its own, so that a few examples cannot run away.
     """
-    if not len(inside) or not len(outside):
+    if not len(inside):
         return Scale()
     texts = len(inside) + len(outside)
     apart = np.array([-_PRIOR_SPREAD, _PRIOR_SPREAD])

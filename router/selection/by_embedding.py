@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from classifiers.artefact import load_default
 from classifiers.contract import AskText, Classifier, Embedder
 from classifiers.learned import LearnedClassifier
-from classifiers.matching import Matcher, OptionTexts, text_of
+from classifiers.matching import Matcher, OptionTexts, text_of, texts_to_embed
 from classifiers.vectors import WordVectors
 from router.domain import Ask
 from router.policy.compiled import Option, Policy, Select, Selection
@@ -93,7 +93,7 @@ class ByEmbedding:
         texts = [texts_of(option) for option in options]
         embeddings = None
         if self._embedder is not None:
-            embeddings = self._embedder.embed([text for option in texts for text in option.all])
+            embeddings = self._embedder.embed(texts_to_embed(texts))
         return Matcher(texts, self.vectors(), embeddings)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from classifiers.matching import Matcher, text_of
+from classifiers.matching import Matcher, text_of, texts_to_embed
 from router.aside import Aside
 from router.domain import Ask
 from router.policy.compiled import Policy, Selection
@@ -27,7 +27,7 @@ class EmbeddedAside:
         for options in option_sets(policy):
             if options not in self._matchers:
                 texts = [texts_of(option) for option in options]
-                embeddings = await self._aside.embed_all([text for option in texts for text in option.all])
+                embeddings = await self._aside.embed_all(texts_to_embed(texts))
                 if embeddings is not None:
                     made = await asyncio.to_thread(Matcher, texts, self._stand_in.vectors(), embeddings)
                     self._matchers = dict([*self._matchers.items(), (options, made)][-KEPT:])

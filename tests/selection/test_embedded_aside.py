@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 from classifiers.contract import AskText, Assessment, Embedder
+from classifiers.matching import texts_to_embed
 from router.aside import Aside
 from router.domain import Ask
 from router.policy.compiled import Facts, Policy
 from router.policy.decide import SelectionNeeded, decide
 from router.policy.load import parse_policy
-from router.selection.by_embedding import ByEmbedding
+from router.selection.by_embedding import ByEmbedding, texts_of
 from router.selection.embedded_aside import EmbeddedAside
 from tests.judge.encoders import Held, Letters, Raises, SaysNaN, encoder_artefact
 from tests.selection.conftest import policy_text
-from tests.selection.desk import CODE, STAFF
 
 POLICY = parse_policy(policy_text("http://r.test", "http://e.test", "http://c.test"))
 ASK = Ask(AskText("how many days of leave do I have"), 10, 100, 32, 1)
@@ -45,7 +45,7 @@ async def test_options_are_embedded_once_and_asks_one_by_one() -> None:
         await selector.prepare(POLICY)
         await selector.prepare(POLICY)
         embedded = [text for batch in letters.batches for text in batch]
-        assert len(embedded) == len(CODE.all) + len(STAFF.all)
+        assert sorted(embedded) == sorted(texts_to_embed([texts_of(option) for option in POLICY.options.values()]))
         chosen = await selector.wait(needed(), ASK)
         assert chosen.options[0][0] == "staff" and "encoder" not in chosen.why
         assert letters.batches[-1] == [ASK.text.text]
