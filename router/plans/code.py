@@ -111,5 +111,7 @@ def _is_json(text: str) -> bool:
 
 def _leaves_braces_open(text: str) -> bool:
     """More `{` than `}` outside strings and comments. Only that is sure: a closing one too many may end a fragment."""
+    if "..." in text or "…" in text:
+        return False
     bare = _QUOTED.sub("", text)
-    return bare.count("{") > bare.count("}") and not _PLACEHOLDER.search(bare)
+    return bare.count("{") > bare.count("}")

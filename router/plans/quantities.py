@@ -68,6 +68,7 @@ _SUM = re.compile(
     rf"(?P<b>{_NUMBER})\s{{0,3}}=\s{{0,3}}(?P<c>{_NUMBER})(?![\w.,]*\d|\w)"
 )
 _GOES_ON = re.compile(r"\s{0,3}(?:[+*×·⋅÷/−–^(-]|\\times|\\cdot|\\div|e\d|!)")
+_OPERAND = re.compile(r"(?:[\d)\]]|\b[a-z])\s*$", re.IGNORECASE)
 _OPERATOR_BEFORE = "+-*×·⋅÷/−–^(%!√"
 _OTHER_ARITHMETIC = re.compile(
     r"\b(?:mod|modulo|binary|hex|octal|base \d|base-\d|boolean|xor|string|concatenat\w*|≡)\b"
@@ -120,9 +121,10 @@ def _false_sums(text: str, question: str) -> Iterator[str]:
     if "=" not in bare or _OTHER_ARITHMETIC.search(lower):
         return
     for match in _SUM.finditer(bare):
-        before = bare[: match.start()].rstrip(" \t")[-1:]
-        signed = match["a"].startswith("-") and (before.isalnum() or before == ")")  # a minus, not a sign
-        if signed or (before and before in _OPERATOR_BEFORE) or _GOES_ON.match(bare, match.end()):
+        ahead = bare[max(0, match.start() - 8) : match.start()]
+        before = ahead.rstrip()[-1:]
+        takes_away = match["a"].startswith("-") and _OPERAND.search(ahead)  # a minus, not a sign
+        if takes_away or (before and before in _OPERATOR_BEFORE) or _GOES_ON.match(bare, match.end()):
             continue
         if match[0] in question or _DENIED.search(lower, max(0, match.start() - 60), match.end() + 60):
             continue

@@ -91,7 +91,7 @@ i can't help|i cannot help|i can not help|i can't assist|i cannot assist|i can't
 """
 
 
-_BETWEEN = re.compile(r"[\s,.;:!?…—–\-、。，！？·*_>#\"“”„«»¿¡]+")
+_BETWEEN = re.compile(r"[\s,.;:!?…—–\-、。，！？،؛؟।·*_>#\"“”„«»¿¡]+")
 _GERMAN = (
     r"(?:ich kann|kann ich) (?:\w+ ){0,5}?(?:nicht|keine) (?:\w+ ){0,4}?"
     r"(?:helfen|weiterhelfen|beantworten|erfüllen|bereitstellen|geben|erstellen|tun|unterstützen)"
