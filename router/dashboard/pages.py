@@ -15,10 +15,11 @@ from router.dashboard import assets, login, reference
 from router.dashboard.charts import requests_figure, spend_figure
 from router.dashboard.rendering import gateway_of, page
 from router.dashboard.story import tell
-from router.dashboard.view import CLOSED, GROUPINGS, OVERVIEW, RANGES, REQUESTS, View, read_view, step_of
+from router.dashboard.view import CLOSED, GROUPINGS, OVERVIEW, RANGES, REQUESTS, SHADOW, View, read_view, step_of
 from router.errors import BadRequest, StoreError
 from router.ledger import reports
 from router.ledger.filters import FILTER_NAMES
+from router.ledger.shadows import shadow_report
 from router.ledger.window import read_moment, timestamp
 
 routes = APIRouter(include_in_schema=False)
@@ -86,6 +87,17 @@ async def requests(request: Request) -> Response:
         gateway_of(request).store, view.window, view.wanted, limit=PAGE_ROWS, cursor=view.cursor or None
     )
     return page(request, "requests.html", found=found, now=timestamp(now), tail=TAIL, **_choices(request, view))
+
+
+@routes.get(SHADOW)
+@explained
+async def shadow(request: Request) -> Response:
+    """What the policy's shadow would have changed."""
+    view = read_view(request.query_params)
+    if _has_blanks(request):
+        return RedirectResponse(view.link(SHADOW), 303)
+    report = await shadow_report(gateway_of(request).store, view.window, view.wanted)
+    return page(request, "shadow.html", report=report, **_choices(request, view))
 
 
 @routes.get(TAIL)

@@ -18,6 +18,7 @@ from router.ledger.window import Window, read_window
 
 OVERVIEW = "/dashboard"
 REQUESTS = "/dashboard/requests"
+SHADOW = "/dashboard/shadow"
 
 RANGES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 GROUPINGS: tuple[By, ...] = ("rule", "model", "route", "policy", "task", "tenant", "key")
