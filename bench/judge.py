@@ -1,8 +1,10 @@
 """CPU of one assessment: `python bench/judge.py [--json]` prints p50 and p99 in milliseconds, whole and by part.
 
 Thread CPU time in this process, one ask at a time, sizes in random order, every ask another one, so that nothing is
-warm but the code. Asks are made up: prose with numbers and quotes, some with lists, links or code, some Russian or
-Chinese. Parts are timed in a second pass over further asks, so that the clock does not weigh on the whole.
+warm but the code. The whole is the least of PASSES over the same asks, each by a judge just loaded: what else runs on a
+machine weighs on one ask in a hundred, and that is where p99 looks. Asks are made up: prose with numbers and quotes,
+some with lists, links or code, some Russian or Chinese. Parts are timed in a second pass over further asks, so that the
+clock does not weigh on the whole.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from classifiers.learned import LearnedClassifier
 CARDS = (ModelCard("small", "qwen2.5:3b", "small"), ModelCard("large", "vendor/large", "large"))
 TOKENS = (20, 60, 250, 1000)
 ROUNDS = 2000
+PASSES = 3
 WARM_UP = 50
 ENGLISH = (
     "please explain how the cache decides which answer to keep when two requests arrive at once and compare it with a"
@@ -67,17 +70,20 @@ def ask_of(tokens: int, source: random.Random) -> AskText:
 
 
 def whole(taken: dict[Key, list[int]]) -> None:
-    """Thread CPU in nanoseconds of `assess`."""
+    """Thread CPU in nanoseconds of `assess`, the least of PASSES."""
     source = random.Random(1)
     asks = [(tokens, ask_of(tokens, source)) for tokens in TOKENS for _ in range(ROUNDS)]
     source.shuffle(asks)
-    for classifier in (LearnedClassifier.load(), HeuristicClassifier()):
-        for round, (tokens, ask) in enumerate(asks):
-            begun = time.thread_time_ns()
-            classifier.assess(ask, CARDS)
-            spent = time.thread_time_ns() - begun
-            if round >= WARM_UP:
-                taken[classifier.name, tokens, "assess"].append(spent)
+    for load in (LearnedClassifier.load, HeuristicClassifier):
+        least = np.full(len(asks), np.iinfo(np.int64).max)
+        for _ in range(PASSES):
+            classifier = load()
+            for place, (_, ask) in enumerate(asks):
+                begun = time.thread_time_ns()
+                classifier.assess(ask, CARDS)
+                least[place] = min(least[place], time.thread_time_ns() - begun)
+        for (tokens, _), spent in list(zip(asks, least.tolist(), strict=True))[WARM_UP:]:
+            taken[classifier.name, tokens, "assess"].append(spent)
 
 
 def parts(taken: dict[Key, list[int]]) -> None:

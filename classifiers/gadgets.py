@@ -23,6 +23,23 @@ _SPACELESS: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-
 """Thai, Lao, Burmese, Khmer, kana, Chinese."""
 _SIGNS: Final = frozenset(".,;:?)]}\"'`|=>0123456789")
 """A word that ends in one belongs to a sentence, a list or code."""
+_GLUE: Final = frozenset(
+    """
+    about after all also although always an and any as at because been before being below between both but by could did
+    doing done during each either else ever every few first for from get gets give had has her here him his how however
+    if instead into isn't its itself just last least less many may me might more most much must my near neither never
+    next no nor nothing now off often once one only onto or other our out over per rather said same say says she should
+    since so some such than that their them then there these they this those three through too toward two under unless
+    until up upon us use using versus via was we were what when where whether which while who whom whose why will
+    within without would yet your
+    bằng bị bởi các cách cái câu cho chỉ có của cũng cùng do dùng đã đang đây để đến đi được em gì giữa giúp hai hay hơn
+    khi khác không lại làm lên lúc mà mình mỗi một nào này nên nếu người nhất như nhưng những ở phải qua ra rất rồi sao
+    sau sẽ so tại theo thì thứ tới tôi trên trong trước từ vào vẫn về vì với xin
+    göre hangi her kadar olarak sonra veya ya
+    """.split()
+)
+"""What holds sentences together besides the words that tell languages apart. Without it one honest text in a hundred
+was read in vain, at four times the cost."""
 
 
 def readings_without(text: str) -> tuple[str, ...]:
@@ -51,6 +68,6 @@ def _run(words: list[str]) -> int:
             # and so is one of a script that writes no spaces. Any other one among Latin words is none.
             if count + 1 == len(words) or words[count + 1][0] >= _BEYOND_LATIN or _SPACELESS.match(word):
                 return count
-        elif word[-1] in _SIGNS or word.lower() in votes:
+        elif word[-1] in _SIGNS or (lower := word.lower()) in votes or lower in _GLUE:
             return count
     return len(words)
