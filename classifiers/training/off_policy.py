@@ -1,11 +1,10 @@
 """What another way of choosing would have been worth, reckoned from logs in which somebody else chose.
 
 Of every request some models' outcomes were seen: that of the model which answered, chosen with a known probability p,
-and, on a random share of requests, that of another one which answered beside it (an audit). With s the share of
-outcomes seen of the model that was chosen (labels are not given to all) and q of one that was not, the chance to see
-model a is
+and, on a random share of requests, that of another one which answered beside it (an audit). With s(c, a) the share of
+requests answered by c on which the outcome of a was seen, the chance to see it is
 
-    e(a) = p(a) s(a) + (1 - p(a)) q(a)
+    e(a) = sum over c of p(c) s(c, a)
 
 so that audits and explored requests are one sample and no request counts twice: the balanced weights of several loggers
 (Agarwal, Basu, Schnabel and Joachims 2017, arXiv 1703.06180). Every estimate needs that who is labelled or audited
@@ -17,7 +16,7 @@ dr      guesses for every model, corrected by ips of what they missed (Dudik, La
         Guesses are cross-fitted: a request is guessed from the other folds (Chernozhukov et al. 2018).
 
 Intervals are 95 per cent: Student's t with as many degrees of freedom as the effective sample has requests less one,
-on the variance of the influence function. Shares s and q are estimated, which makes estimates more exact, not less:
+on the variance of the influence function. Shares s are estimated, which makes estimates more exact, not less:
 what the influence function shares with their scores is taken out of it (Hirano, Imbens and Ridder 2003). Weights are
 never clipped, for that would bias; a model seen with a chance below FLOOR counts as not seen at all, and then the
 question is refused. Effective sample size is Kish's, (sum w)^2 / sum w^2.
@@ -62,7 +61,7 @@ class Logs:
 class Seen:
     """Logs made ready for estimates. weights: (n, k), 1 / e where seen, else 0. propensity: e, (n, k).
 
-    outcomes: 0 where not seen. guesses: (n, k). scores: (n, 2k), of the estimated shares s and q.
+    outcomes: 0 where not seen. guesses: (n, k). scores: (n, k * k), of the estimated shares.
     """
 
     outcomes: Floats
@@ -89,21 +88,23 @@ def see(logs: Logs, seed: int = 0) -> Seen:
     """Estimates the chance to see each outcome, and guesses those not seen. Raises TrainingError for senseless logs."""
     _check(logs)
     seen = ~np.isnan(logs.outcomes)
-    was_chosen = logs.chosen[:, None] == np.arange(seen.shape[1])
-    beside = logs.eligible & ~was_chosen
-    of_chosen, of_others = _share(seen, was_chosen), _share(seen, beside)
-    propensity = logs.probability * of_chosen + np.where(logs.eligible, (1.0 - logs.probability) * of_others, 0.0)
+    models = range(seen.shape[1])
+    shares = np.zeros((len(models), len(models)))
+    scores = []
+    for c in models:
+        beside = logs.eligible & (logs.chosen == c)[:, None]
+        beside[:, c] = logs.chosen == c
+        there = beside.sum(axis=0)
+        shares[c] = np.divide((seen & beside).sum(axis=0), there, out=shares[c], where=there > 0)
+        scores.append(beside * (seen - shares[c]))
+    propensity = np.where(logs.eligible, logs.probability @ shares, 0.0)
     propensity[propensity < FLOOR * (1.0 - 1e-9)] = 0.0
     weights = np.divide(1.0, propensity, out=np.zeros_like(propensity), where=seen & (propensity > 0.0))
     outcomes = np.where(seen, logs.outcomes, 0.0)
-    scores = np.hstack([was_chosen * (seen - of_chosen), beside * (seen - of_others)])
     guesses = np.column_stack(
-        [
-            _guess(logs.covariates, outcomes[:, a], seen[:, a] & (propensity[:, a] > 0.0), seed)
-            for a in range(seen.shape[1])
-        ]
+        [_guess(logs.covariates, outcomes[:, a], seen[:, a] & (propensity[:, a] > 0.0), seed) for a in models]
     )
-    return Seen(outcomes, weights, propensity, guesses, scores)
+    return Seen(outcomes, weights, propensity, guesses, np.hstack(scores))
 
 
 def value(seen: Seen, choice: Floats, bounds: tuple[float, float] | None = None) -> Estimates:
@@ -181,13 +182,6 @@ def _estimates(
 
     # ips may well leave the bounds, and says by that how little it knows.
     return Estimates(figure(ips, False), figure(snips, True), figure(dr, True), effective)
-
-
-def _share(seen: Mask, among: Mask) -> Floats:
-    """Of the requests of `among` the share that was seen, by model; 0 where there are none."""
-    there = among.sum(axis=0)
-    share: Floats = np.divide((seen & among).sum(axis=0), there, out=np.zeros(len(there)), where=there > 0)
-    return share
 
 
 def _guess(covariates: Floats, outcomes: Floats, known: Mask, seed: int) -> Floats:
