@@ -19,19 +19,24 @@ _TIDY_EVERY_MS = 3_600_000
 class _Money:
     """Nano-dollars of one day or month."""
 
-    window: int
     spent: int = 0
     held: int = 0
 
 
 @dataclass(slots=True)
 class _Count:
-    """All that is kept under one counter's key. Money of windows before the current one is of no use to anybody."""
+    """All that is kept under one counter's key. day, month: those of the slot, out of what is kept by number.
+
+    The day and month before are kept too: clocks are set back now and then, and it may be midnight.
+    """
 
     requests: dict[int, int] = field(default_factory=dict)
     tokens: dict[int, int] = field(default_factory=dict)
-    day: _Money = field(default_factory=lambda: _Money(-1))
-    month: _Money = field(default_factory=lambda: _Money(-1))
+    slot: int = -1
+    day: _Money = field(default_factory=_Money)
+    month: _Money = field(default_factory=_Money)
+    days: dict[int, _Money] = field(default_factory=dict)
+    months: dict[int, _Money] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -113,8 +118,11 @@ class MemoryStore:
             counter, count = reserved.counter, self._count(reserved.counter, now)
             if counter.tokens is not None and reserved.tokens and held.slot in count.tokens:
                 count.tokens[held.slot] = max(0, count.tokens[held.slot] + took.tokens - reserved.tokens)
-            for most, money, window in ((counter.day, count.day, held.day), (counter.month, count.month, held.month)):
-                if most is not None and money.window == window:
+            for most, money in (
+                (counter.day, count.days.get(held.day)),
+                (counter.month, count.months.get(held.month)),
+            ):
+                if most is not None and money is not None:
                     money.spent += took.nano
                     if not held.lapsed:
                         money.held = max(0, money.held - reserved.nano)
@@ -128,10 +136,12 @@ class MemoryStore:
 
     def learn(self, counter: Counter, known: Known) -> None:
         count = self._count(counter, self._now())
-        if count.day.window == known.day:
-            count.day.spent = max(count.day.spent, known.day_spent)
-        if count.month.window == known.month:
-            count.month.spent = max(count.month.spent, known.month_spent)
+        for money, spent in (
+            (count.days.get(known.day), known.day_spent),
+            (count.months.get(known.month), known.month_spent),
+        ):
+            if money is not None:
+                money.spent = max(money.spent, spent)
 
     def _now(self) -> int:
         """The time, with everything let go of that has run out by then."""
@@ -148,13 +158,16 @@ class MemoryStore:
             heapq.heappush(self._leases, (now + DAY_MS, number))  # a late settlement still finds what it is about
             for charge in held.charges:
                 count = self._count(charge.counter, now)
-                for money, window in ((count.day, held.day), (count.month, held.month)):
-                    if money.window == window:
+                for most, money in (
+                    (charge.counter.day, count.days.get(held.day)),
+                    (charge.counter.month, count.months.get(held.month)),
+                ):
+                    if most is not None and money is not None:
                         money.held = max(0, money.held - charge.nano)
         if now - self._tidied_ms > _TIDY_EVERY_MS:
             self._tidied_ms = now
             month = month_of(now)
-            self._counts = {key: count for key, count in self._counts.items() if count.month.window == month}
+            self._counts = {key: count for key, count in self._counts.items() if month in count.months}
         return now
 
     def _count(self, counter: Counter, now: int) -> _Count:
@@ -162,14 +175,19 @@ class MemoryStore:
         count = self._counts.get(counter.key)
         if count is None:
             count = self._counts[counter.key] = _Count()
-        current = slot_of(now)
+        if count.slot == (current := slot_of(now)):
+            return count
+        count.slot = current
         for slots in (count.requests, count.tokens):  # slots to come are of a clock that was set back since
             for slot in [slot for slot in slots if not current - SLOTS < slot <= current + 1]:
                 del slots[slot]
-        if count.day.window != (day := day_of(now)):
-            count.day = _Money(day)
-        if count.month.window != (month := month_of(now)):
-            count.month = _Money(month)
+        day, month = day_of(now), month_of(now)
+        if day not in count.days:
+            count.days = {number: money for number, money in count.days.items() if number >= day - 1}
+        if month not in count.months:
+            count.months = {number: money for number, money in count.months.items() if number >= month - 1}
+        count.day = count.days.setdefault(day, _Money())
+        count.month = count.months.setdefault(month, _Money())
         return count
 
 

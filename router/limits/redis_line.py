@@ -52,12 +52,14 @@ class RedisLine:
     dropped: operations that were told and could not be kept. trips: how often the breaker opened.
     """
 
-    def __init__(self, url: str, prefix: str, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, url: str, prefix: str, clock: Callable[[], int] | None = None, patience: Patience | None = None
+    ) -> None:
         self._client = open_client(url)
         self._where = where(url)
         self._prefix = prefix
         self._clock = clock
-        self._patience = Patience(PATIENCE_SECONDS, QUICK_SECONDS)
+        self._patience = patience or Patience(PATIENCE_SECONDS, QUICK_SECONDS)
         self._asked: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
         self._told: deque[Operation] = deque()
         self._usable = False

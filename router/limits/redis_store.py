@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from router.cache.patience import Patience
 from router.limits.contract import Charge, Counter, Granted, Kind, Known, Refused, Reservation, Standing
 from router.limits.memory import MemoryStore, needs_settling, unix_ms
 from router.limits.redis_line import Operation, RedisLine
@@ -28,8 +29,14 @@ class RedisStore:
     clock: milliseconds, for tests; else Redis's own time. alone: reservations that were made without Redis.
     """
 
-    def __init__(self, url: str, prefix: str = "signalbox", clock: Callable[[], int] | None = None) -> None:
-        self.line = RedisLine(url, f"{prefix}:{{limits}}", clock)
+    def __init__(
+        self,
+        url: str,
+        prefix: str = "signalbox",
+        clock: Callable[[], int] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.line = RedisLine(url, f"{prefix}:{{limits}}", clock, patience)
         self.line.on_trip = self._on_trip
         self._clock = clock or unix_ms
         self._known: dict[str, Known] = {}

@@ -6,7 +6,8 @@ seconds, and what was used comes back at most five seconds late. Times are in mi
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 SLOT_MS: Final = 5_000
@@ -32,7 +33,12 @@ def day_of(now_ms: int) -> int:
 
 def month_of(now_ms: int) -> int:
     """Months since the year 0."""
-    moment = datetime.fromtimestamp(now_ms // 1000, UTC)
+    return _month_of_day(now_ms // DAY_MS)
+
+
+@lru_cache(maxsize=8)
+def _month_of_day(day: int) -> int:
+    moment = _EPOCH + timedelta(days=day)
     return moment.year * 12 + moment.month - 1
 
 

@@ -161,6 +161,20 @@ async def test_a_new_figure_goes_on_with_the_old_count(store: Store) -> None:
     assert isinstance(await reserve(store, of(higher, dollars=1)), Refused)
 
 
+async def test_a_clock_that_is_set_back_over_midnight_forgets_no_money(store: Store, clock: HandClock) -> None:
+    clock.now_ms = int(datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
+    both = Counter("both", "all", "all", day=10 * DOLLAR, month=10 * DOLLAR)
+    for ms, dollars in ((0, 6), (1_000, 3), (-1_000, 0), (1_000, 0)):
+        clock.pass_by(ms=ms)
+        store.spend([of(both, dollars=dollars)])
+        await flushed(store)
+    [standing] = await store.peek([both])
+    assert (standing.day_spent, standing.month_spent) == (3 * DOLLAR, 3 * DOLLAR)
+    clock.pass_by(ms=-1_000)
+    [standing] = await store.peek([both])
+    assert (standing.day_spent, standing.month_spent) == (6 * DOLLAR, 6 * DOLLAR)
+
+
 async def test_a_clock_that_was_set_back_holds_nobody_up_for_long(store: Store, clock: HandClock) -> None:
     for _ in range(3):
         granted(await reserve(store, of(PACE)))
