@@ -31,6 +31,7 @@ from router.cache.connect import make_cache
 from router.conversations.connect import make_memory
 from router.conversations.conversations import Conversations
 from router.dashboard import pages
+from router.deciding import Decider
 from router.domain import Outcome
 from router.errors import SettingsError
 from router.gateway import Gateway
@@ -163,12 +164,9 @@ def assemble(settings: Settings) -> Gateway:
         limits=limits,
         pipeline=Pipeline(
             policies=policy,
-            judge=judge,
             cache=cache,
+            decider=Decider(judge=judge, health=health, selectors=selectors, conversations=conversations),
             plans=every_plan(reach, retrievers),
-            health=health,
-            selectors=selectors,
-            conversations=conversations,
             auditor=auditor,
             hints=hints,
             limits=limits,

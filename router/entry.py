@@ -15,6 +15,7 @@ from typing import Any
 
 from classifiers.contract import Assessment
 from router.ask import describe_ask
+from router.asked import Asked
 from router.audits.auditor import Sample
 from router.body import Body
 from router.conversations.conversations import FINGERPRINT
@@ -86,9 +87,10 @@ class Entry:
         self.keeps_text = False
         self._closed = False
 
-    def asked(self, policy: Policy, target: Route | ModelSpec, ask: Ask) -> None:
+    def asked(self, asked: Asked) -> None:
         """The request was understood: which policy and route it falls under, and what it asks."""
-        row, self._policy, self.ask = self.row, policy, ask
+        row, policy, target, ask = self.row, asked.policy, asked.target, asked.ask
+        self._policy, self.ask, self.account = policy, ask, asked.account
         row.policy = policy.label
         self.keeps_text = policy.log_text == "full" and not ask.private
         if isinstance(target, Route):
@@ -96,8 +98,12 @@ class Entry:
             self._baseline = policy.models.get(target.baseline) if target.baseline else None
 
     def decided(self, ask: Ask, assessment: Assessment, verdict: Verdict) -> None:
-        """Who should answer, and all that led there. Features of private asks are not kept."""
+        """Who should answer, and all that led there. Features of private asks are not kept.
+
+        Time in which selectors were asked counts as waiting for an upstream.
+        """
         row, decision = self.row, verdict.decision
+        self.upstream_seconds += sum(call.seconds for call in self.inner)
         row.plan, row.rule, row.decided_model = decision.plan, decision.rule, decision.model
         row.probability, row.fallback = decision.probability, decision.fallback
         row.complexity, row.gain, row.support = assessment.complexity, assessment.gain, assessment.support
@@ -107,10 +113,6 @@ class Entry:
         row.expected_cost_usd = verdict.expected_cost_usd
         if not ask.private and assessment.features is not None:
             row.features, row.features_digest = assessment.features, assessment.features_digest
-
-    def waited(self, seconds: float) -> None:
-        """Time that passed waiting for an upstream before anybody was asked to answer."""
-        self.upstream_seconds += seconds
 
     def called(self, work: Work) -> None:
         """How reaching upstream went, whether or not somebody answered.

@@ -8,43 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
-from msgspec import Struct
 
-from classifiers.contract import Assessment
 from router.answer_headers import Headers, dollars, passed_on, told
 from router.ask import read_ask
+from router.asked import Asked, ChatRequest
 from router.audits.auditor import Auditor
 from router.audits.hints import Hints
-from router.body import Body
 from router.cache.contract import Cache, CachedAnswer
 from router.cache.forms import assemble, replay, storable
 from router.cache.shelf import Shelf, shelf_for, stored
-from router.conversations.conversations import Conversations
-from router.domain import Ask, Caller, ModelSpec, Outcome, Verdict
+from router.deciding import Decider
+from router.domain import Caller, ModelSpec, Outcome
 from router.entry import Entry, conversation_of
-from router.errors import InternalError, NothingHealthy, RateLimited, RequestError, UpstreamBroken, UpstreamError
-from router.judge import Judge
-from router.limits.account import Account, account_of
-from router.limits.limits import NO_LIMITS, Budgets, Limits
+from router.errors import InternalError, RequestError, UpstreamBroken, UpstreamError
+from router.limits.account import account_of
+from router.limits.limits import Limits
 from router.plans.contract import Plan, Served, Work
-from router.policy.compiled import Facts, Policy, Route
 from router.policy.decide import resolve
-from router.policy.explain import explanation
-from router.policy.exploring import explore
 from router.policy.reload import PolicyWatcher
-from router.selection.deciding import Remembering, Selects, decide_selecting
-from router.selection.selectors import Selectors
-from router.shadowing import Shadow
 from router.telemetry.logs import current_request
 from router.upstream.answers import read_whole
-from router.upstream.health import Health
 from router.upstream.sse import StreamTap, error_event
 
 log = logging.getLogger(__name__)
@@ -54,25 +42,8 @@ COLLECT_BYTES = 4 * 1024 * 1024
 
 ASSEMBLED_ASIDE_BYTES = 128 * 1024
 
-_TOOL_ROLES = ("tool", "function")
-
 _HEADERS_UPSTREAM = ("openai-beta", "anthropic-beta")
 """The only headers of the caller that go on to an upstream."""
-
-
-class ChatRequest(Struct, frozen=True):
-    """A chat request as the edge understood it. received: `time.perf_counter()` when the body was whole.
-
-    wants_usage: whether the caller asked for the usage chunk of a stream.
-    """
-
-    request_id: str
-    body: Body
-    model: str
-    stream: bool
-    wants_usage: bool
-    headers: Mapping[str, str]
-    received: float
 
 
 class Wire(Protocol):
@@ -102,24 +73,18 @@ class Pipeline:
         self,
         *,
         policies: PolicyWatcher,
-        judge: Judge,
         cache: Cache,
         plans: Mapping[str, Plan],
-        health: Health,
-        selectors: Selectors,
-        conversations: Conversations,
+        decider: Decider,
         auditor: Auditor,
         hints: Hints,
         limits: Limits,
         record: Callable[[Outcome], None],
     ):
         self._policies = policies
-        self._judge = judge
         self._cache = cache
+        self._decider = decider
         self._plans = plans
-        self._health = health
-        self._selectors = selectors
-        self._conversations = conversations
         self._auditor = auditor
         self._hints = hints
         self._limits = limits
@@ -133,17 +98,15 @@ class Pipeline:
         entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
         entry.row.conversation = conversation = conversation_of(request.body, request.headers, caller.tenant)
         try:
-            policy = self._policies.ruling(request.model, caller.tenant, conversation)
-            target = resolve(policy, request.model)
-            ask = read_ask(request.body.values, policy.scanner)
-            entry.asked(policy, target, ask)
-            account = entry.account = account_of(self._limits, policy, caller, target, ask, request.body.values)
+            asked = self._asked(request, caller, conversation)
+            policy, ask, account = asked.policy, asked.ask, asked.account
+            entry.asked(asked)
 
             shelf = shelf_for(
                 self._cache,
                 tenant=caller.tenant,
                 policy=policy,
-                target=target,
+                target=asked.target,
                 ask=ask,
                 values=request.body.values,
                 cache_control=request.headers.get("cache-control"),
@@ -155,33 +118,12 @@ class Pipeline:
             entry.cached(shelf.verdict)
 
             wire.watch()
-            judge = self._judge
-            if judge.aside is None:  # no task switch for what is over in a fraction of a millisecond
-                judged = judge.assess(ask.text, policy.cards)
-            else:
-                judged = await judge.assess_aside(ask.text, policy.cards)
-            if account is not None:
-                await account.look()
-            selects = Remembering(self._selectors.calling(policy, request.request_id, entry.inner))
-            turn = self._conversations.turn(target, ask, caller.tenant, conversation)
-            while True:
-                assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
-                if turn is not None:
-                    verdict = await turn.keep(verdict, assessment, policy)
-                if isinstance(target, Route) and target.explore is not None:
-                    in_tool_loop = request.body.values["messages"][-1].get("role") in _TOOL_ROLES
-                    verdict = explore(
-                        verdict, target.explore, ask, assessment, random.random(), in_tool_loop=in_tool_loop
-                    )
-                if account is None or await account.reserve(verdict.decision):
-                    break
-            entry.waited(sum(call.seconds for call in entry.inner))
-            entry.sample = self._auditor.sample(target, policy, ask, verdict, request.body)
-            entry.decided(ask, assessment, verdict)
-            if self._policies.shadow.current is not None and policy is self._policies.current:
-                entry.shadow = self._shadow(
-                    self._policies.shadow.current, policy, judged, ask, request, caller, selects
-                )
+            decided = await self._decider.decide(asked, entry.inner)
+            verdict = decided.verdict
+            entry.decided(ask, decided.assessment, verdict)
+            entry.sample = self._auditor.sample(asked.target, policy, ask, verdict, request.body)
+            if (shadow := self._policies.shadow_of(policy)) is not None:
+                entry.shadow = self._decider.shadow(shadow, asked, decided)
 
             work = Work(
                 request.request_id,
@@ -208,8 +150,8 @@ class Pipeline:
                     await self._relay_plain(served, request, shelf, entry, wire)
             finally:
                 await served.aclose()
-            if turn is not None and entry.row.outcome == "ok" and entry.row.model is not None:
-                await turn.answered(entry.row.model)
+            if decided.turn is not None and entry.row.outcome == "ok" and entry.row.model is not None:
+                await decided.turn.answered(entry.row.model)
         except RequestError as error:
             entry.failed(error)
             await wire.fail(error, told(entry))
@@ -226,69 +168,16 @@ class Pipeline:
 
     async def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
         """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""
-        conversation = conversation_of(request.body, request.headers, caller.tenant)
+        asked = self._asked(request, caller, conversation_of(request.body, request.headers, caller.tenant))
+        return await self._decider.explain(asked) | self._policies.told_canary(asked.policy)
+
+    def _asked(self, request: ChatRequest, caller: Caller, conversation: str) -> Asked:
+        """What a request falls under, and what it asks. Raises ModelNotFound."""
         policy = self._policies.ruling(request.model, caller.tenant, conversation)
         target = resolve(policy, request.model)
         ask = read_ask(request.body.values, policy.scanner)
-        judged = await self._judge.assess_aside(ask.text, policy.cards)
-        if (account := account_of(self._limits, policy, caller, target, ask, request.body.values)) is not None:
-            await account.look(may_pay=False)
-        selects = self._selectors.without_calls
-        assessment, verdict = await self._decide(judged, policy, target, ask, request, caller, selects, account)
-        if (turn := self._conversations.turn(target, ask, caller.tenant, conversation)) is not None:
-            verdict = await turn.keep(verdict, assessment, policy)
-        route = target.name if isinstance(target, Route) else None
-        explained = explanation(request.request_id, policy, route, ask, assessment, verdict)
-        return explained | self._policies.told_canary(policy)
-
-    async def _decide(
-        self,
-        judged: Assessment | None,
-        policy: Policy,
-        target: Route | ModelSpec,
-        ask: Ask,
-        request: ChatRequest,
-        caller: Caller,
-        selects: Selects,
-        account: Account | None,
-    ) -> tuple[Assessment, Verdict]:
-        budgets = NO_LIMITS if account is None else account.budgets
-        facts = self._facts(request, caller, budgets)
-        try:
-            return await decide_selecting(judged, policy, target, ask, facts, selects)
-        except NothingHealthy as refusal:
-            refusal.retry_after = self._health.retry_after()
-            raise
-        except RateLimited as refusal:
-            refusal.retry_after = budgets.retry_after
-            raise
-
-    def _facts(self, request: ChatRequest, caller: Caller, budgets: Budgets = NO_LIMITS) -> Facts:
-        return Facts(
-            tenant=caller.tenant,
-            key_tags=caller.tags,
-            headers=request.headers,
-            metadata=request.body.values.get("metadata") or {},
-            at=datetime.now(UTC),
-            unhealthy=self._health.unavailable(),
-            spent=budgets.spent,
-            budget_used=budgets.used,
-        )
-
-    def _shadow(
-        self,
-        shadow: Policy,
-        policy: Policy,
-        judged: Assessment | None,
-        ask: Ask,
-        request: ChatRequest,
-        caller: Caller,
-        selects: Remembering,
-    ) -> Shadow:
-        """What the shadow will decide by, when the answer is out."""
-        facts = self._facts(request, caller)
-        classifier = self._judge.classifier
-        return Shadow(shadow, policy.cards, request.model, ask, judged, facts, classifier, selects.selections)
+        account = account_of(self._limits, policy, caller, target, ask, request.body.values)
+        return Asked(request, caller, policy, target, ask, conversation, account)
 
     async def _serve_stored(
         self, found: CachedAnswer, model: ModelSpec, request: ChatRequest, entry: Entry, wire: Wire

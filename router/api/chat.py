@@ -17,10 +17,11 @@ from router.answer_headers import Headers
 from router.api.edge import refusal_of_head
 from router.api.errors import error_answer
 from router.api.exchange import Exchange
+from router.asked import ChatRequest
 from router.body import MAX_BODY_BYTES, parse_body
 from router.domain import Caller
 from router.errors import BadRequest, BodyTooLarge, Draining, RequestError
-from router.pipeline import ChatRequest, Pipeline, Wire
+from router.pipeline import Pipeline, Wire
 from router.telemetry import Telemetry
 
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {

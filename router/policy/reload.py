@@ -41,6 +41,10 @@ class PolicyWatcher:
         self.canary, self.shadow = Beside("canary", env), Beside("shadow", env)
         self._look_beside()
 
+    def shadow_of(self, policy: Policy) -> Policy | None:
+        """The policy that decides beside one that rules; a canary has none."""
+        return self.shadow.current if policy is self.current else None
+
     def ruling(self, requested: str, tenant: str, conversation: str) -> Policy:
         """The policy that rules over a conversation: the canary over its share, where it knows what is asked for."""
         policy, trial = self.current, self.canary.current
