@@ -84,6 +84,7 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _policy(settings: Settings) -> Finding:
+    from router.cli.policy_beside import beside_faults
     from router.policy.discover import discover
     from router.policy.load import load_policy
 
@@ -91,6 +92,8 @@ def _policy(settings: Settings) -> Finding:
         found = discover(os.environ)
         return Finding("policy", "ok", "none is set; one would be built from " + "; ".join(found.found))
     policy = load_policy(settings.policy, os.environ)
+    if faults := beside_faults(settings.policy, policy):
+        return Finding("policy", "warning", f"{policy.label}: {'; '.join(faults)}")
     unpriced = [model.name for model in policy.models.values() if model.price is None]
     if unpriced:
         return Finding("policy", "warning", f"{policy.label}: no price is known of {', '.join(unpriced)}")

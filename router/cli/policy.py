@@ -24,6 +24,7 @@ FILE = Annotated[Path, typer.Argument(help="The policy file.", metavar="FILE")]
 @app.command()
 def check(file: FILE, as_json: bool = JSON_OPTION) -> None:
     """Load a policy as the gateway would: 0 it is fine, 1 it loads but a part can never act, 2 it does not load."""
+    from router.cli.policy_beside import beside_faults
     from router.policy.document import read_document
     from router.policy.load import load_policy
     from router.policy.review import review
@@ -33,6 +34,7 @@ def check(file: FILE, as_json: bool = JSON_OPTION) -> None:
         seen = review(policy)
         document = None if not seen.findings else read_document(file.read_text("utf-8-sig"), str(file), os.environ)
     findings = [str(document.error(str(finding), finding.at)) for finding in seen.findings if document is not None]
+    findings += beside_faults(file, policy)
     if as_json:
         print_json(
             {
@@ -68,6 +70,7 @@ def explain(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Say who would answer an ask, and why: 0 somebody, 1 nobody may, 2 bad input. --json answers as POST /v1/route."""
+    from router.cli.policy_beside import canary_of
     from router.policy.decide import resolve
     from router.policy.load import load_policy
 
@@ -85,6 +88,7 @@ def explain(
         target = resolve(policy, values["model"])
     try:
         told = _explained(policy, target, values, tuple(private or ()), facts)
+        told |= canary_of(file, policy, values, facts.headers, tenant)
     except RequestError as error:
         if not as_json:
             refuse(f"refused with {error.status}: {error.message}", FOUND)
@@ -178,6 +182,9 @@ def _print(policy: Policy, route: Route | None, told: dict[str, Any]) -> None:
     then = f", then {', '.join(decision['fallback'])}" if decision["fallback"] else ""
     expected = "cost unknown" if cost is None else f"about ${cost:.6f}"
     typer.echo(f"answers   {decision['model']}{then} by rule `{decision['rule']}` ({expected})")
+    if canary := told.get("canary"):
+        rules = "rules over this conversation instead" if canary["rules"] else "does not rule over this conversation"
+        typer.echo(f"canary    {canary['policy']} ({canary['share']:.0%} of conversations) {rules}")
     typer.echo("\nin effect")
     for key, value in in_effect(policy, route):
         typer.echo(f"  {key} = {value}")

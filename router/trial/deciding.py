@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from classifiers.contract import Assessment, ModelCard
+from classifiers.contract import Assessment, Classifier, ModelCard
+from classifiers.tiers import embedder_of
 from router.domain import Ask, Decision, ModelSpec, Verdict
 from router.judge import Judge, decide_judged, unsure
 from router.policy.compiled import Facts, Policy, Route, Selection
 from router.policy.decide import SelectionNeeded
-from router.selection.by_embedding import ByEmbedding
+from router.selection.by_embedding import ByEmbedding, vectors_of
 from router.selection.selectors import not_asked
 
 
 class Decider:
-    """A policy's decisions, one after the other. A selector by likeness is made when the first rule needs it."""
+    """A policy's decisions, one after the other. A selector by likeness is made when the first rule needs it.
 
-    def __init__(self, policy: Policy, *, knows_text: bool = True):
-        self.policy = policy
+    classifier: its word vectors or encoder select; None for those of the judge that ships.
+    """
+
+    def __init__(self, policy: Policy, classifier: Classifier | None = None, *, knows_text: bool = True):
+        self.policy, self._classifier = policy, classifier
         self._knows_text = knows_text
         self._likening: ByEmbedding | None = None
         self.models_not_asked = 0
@@ -54,7 +58,10 @@ class Decider:
             self.models_not_asked += 1
             return not_asked(needed)
         if self._likening is None:
-            self._likening = ByEmbedding()
+            classifier = self._classifier
+            self._likening = (
+                ByEmbedding() if classifier is None else ByEmbedding(vectors_of(classifier), embedder_of(classifier))
+            )
         return self._likening.select(needed, ask)
 
 

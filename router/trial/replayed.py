@@ -103,7 +103,7 @@ def names_in(policy: Policy, given: Sequence[str], known: Sequence[str]) -> dict
 
 def replay(policy: Policy, route: str, rows: Sequence[OutcomeRow], judge: Judge, names: Mapping[str, str]) -> Replay:
     """Decides every row by a route. names: see `names_in`. Raises ModelNotFound for a route that is not there."""
-    target, decider = resolve(policy, route), Decider(policy)
+    target, decider = resolve(policy, route), Decider(policy, judge.classifier)
     complete = [row for row in rows if all(data in row.scores for data in names.values())]
     placed = []
     costs: dict[str, list[float]] = {name: [] for name in names}
