@@ -126,6 +126,8 @@ class DecisionFacts(BaseModel):
     expected_cost_usd: float | None
     probability: float | None
     cache: Literal["hit", "miss", "bypass"]
+    options: list[str] = Field([], description="What a selector picked, the best first; absent where none did.")
+    terms: dict[str, Any] | None = Field(None, description="How several calls make the answer; absent where one does.")
 
 
 class Explanation(BaseModel):

@@ -32,6 +32,9 @@ routes:
     baseline: expert
     rules:
       - {{name: by reading, select: {{by: model, model: reader}}}}
+  two:
+    rules:
+      - {{name: two sources, select: {{by: embedding, top: 2, threshold: 0.4, combine: fuse, judge: reader}}}}
   likeness first:
     rules:
       - {{name: by topic, select: {{by: embedding, threshold: 0.9}}}}

@@ -89,6 +89,20 @@ async def test_explaining_calls_nobody_and_goes_on_as_if_nothing_was_chosen(desk
     assert not desk.reader.journal
 
 
+async def test_two_options_answer_together_where_the_rule_wants_two(desk: Desk) -> None:
+    both = "how many days of leave do I have while my python loop never ends"
+    told = await why(desk, both, model="two")
+    assert (told["decision"]["plan"], set(told["decision"]["options"])) == ("fan_out", {"code", "staff"})
+    answer = await desk.gateway.chat(both, model="two")
+    assert answer.headers["x-signalbox-rule"] == "two sources"
+    assert [len(model.journal) for model in (desk.expert, desk.clerk, desk.reader)] == [1, 1, 1]
+
+
+async def test_one_option_answers_alone_where_only_one_fits(desk: Desk) -> None:
+    told = await why(desk, CODE, model="two")
+    assert (told["decision"]["plan"], told["decision"]["options"]) == ("single", ["code"])
+
+
 async def test_the_second_selector_is_asked_where_the_first_abstains(desk: Desk) -> None:
     answer = await desk.gateway.chat(NEITHER, model="both")
     assert answer.headers["x-signalbox-rule"] == "by reading"
