@@ -30,7 +30,8 @@ SignalboxError
     │   ├── UpstreamBroken      502 upstream_broken          5xx, malformed, truncated, HTML for SSE
     │   ├── UpstreamRefusedKey  502 upstream_auth            401/403 from upstream: ours to mend
     │   ├── UpstreamRateLimited 429 rate_limit_exceeded      with its retry-after
-    │   └── UpstreamTimeout     504 upstream_timeout
+    │   ├── UpstreamTimeout     504 upstream_timeout
+    │   └── RefusedLate         400 invalid_request          of a stream whose head is out; the caller's
     └── GatewayError (gateway)
         ├── InternalError      500  internal_error
         ├── LedgerAway         503  ledger_away
@@ -239,6 +240,23 @@ class UpstreamTimeout(UpstreamError):
     """Connect, first-token, idle or total time ran out."""
 
     status, default_code = 504, "upstream_timeout"
+
+
+class RefusedLate(UpstreamError):
+    """An upstream's 400, 404 or 422 to a stream whose head is out: it comes as an event, and is the caller's to read.
+
+    told: the upstream's own error body, which is passed on unchanged.
+    """
+
+    status, type, default_code, fault = 400, "invalid_request_error", "invalid_request", "caller"  # type: ignore[assignment]
+    retry_next = False
+
+    def __init__(self, message: str, *, told: dict[str, Any] | None = None):
+        super().__init__(message)
+        self._told = told
+
+    def body(self) -> dict[str, Any]:
+        return self._told or super().body()
 
 
 class GatewayError(RequestError):

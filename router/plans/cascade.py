@@ -19,6 +19,7 @@ from router.plans.heard import logprobs_of
 from router.plans.inner import AskOf, Drafted, as_inner, as_served, changed, draft
 from router.plans.logprobs import asks_for_them, without_them
 from router.plans.reach import Reach
+from router.plans.single import asked_in_turn
 
 _CHECKED_ASIDE_BYTES = 64 * 1024
 """Longer answers are checked beside the event loop."""
@@ -77,18 +78,9 @@ class Cascade:
 
     async def _escalated(self, work: Work, terms: Terms) -> Served:
         """The first of `then` and the fallback that answers. Raises the last UpstreamError."""
-        last: UpstreamError | None = None
-        for name in dict.fromkeys((terms.then, *work.decision.fallback)):
-            if name is None or name == terms.parts[0].model:
-                continue
-            try:
-                return await self._reach.open(work.models[name], work)
-            except UpstreamError as error:
-                last = error
-                if not error.retry_next:
-                    break
-        assert last is not None
-        raise last
+        assert terms.then is not None
+        names = (terms.then, *work.decision.fallback)
+        return await asked_in_turn(self._reach, work, [name for name in names if name != terms.parts[0].model])
 
 
 async def _against(drafted: Drafted, work: Work, terms: Terms) -> str | None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar
 
 import orjson
 
-from router.errors import Fault, UpstreamError
+from router.errors import RefusedLate
 from router.plans.contract import Plan, Served, Work
 from router.upstream.answers import EVENT_STREAM
 
@@ -69,7 +68,7 @@ class _Held:
             await asyncio.wait({self._task}, timeout=self._comment_every)
         answer = self._task.result().answer
         if answer.status != 200:
-            raise _Refused(answer.status, b"".join([chunk async for chunk in answer.chunks()]))
+            raise _refused(answer.status, b"".join([chunk async for chunk in answer.chunks()]))
         async for chunk in answer.chunks():
             yield chunk
 
@@ -98,23 +97,15 @@ async def _given_up(task: asyncio.Task[Served], work: Work) -> None:
         await served.aclose()
 
 
+def _refused(status: int, body: bytes) -> RefusedLate:
+    """What an upstream told, as far as it can be read."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        told = None
+    known = isinstance(told, dict) and bool(told.get("error"))
+    return RefusedLate(f"The upstream refused the request with {status}.", told=told if known else None)
+
+
 def _nothing_is_open() -> None:
     return None
-
-
-class _Refused(UpstreamError):
-    """An upstream's 400, 404 or 422 that came after the head was out: the caller reads it as an event of the stream."""
-
-    fault: ClassVar[Fault] = "caller"  # type: ignore[assignment]
-    default_code = "invalid_request"
-
-    def __init__(self, status: int, body: bytes):
-        super().__init__(f"The upstream refused the request with {status}.")
-        try:
-            told = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            told = None
-        self._told = told if isinstance(told, dict) and told.get("error") else None
-
-    def body(self) -> dict[str, Any]:
-        return self._told or super().body()
