@@ -7,6 +7,7 @@ long as that set is in use.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from functools import cache
 from threading import Lock
@@ -30,6 +31,8 @@ KEPT: Final = 32
 """Sets of options, the latest: those of the policy, of the one before it, and of policies that decide beside it."""
 
 Options = tuple[Option, ...]
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -59,14 +62,17 @@ class ByEmbedding:
 
     async def wait(self, needed: SelectionNeeded, ask: Ask) -> Selection:
         """As `select`; a new set of options is worked out beside the event loop."""
-        if needed.select.among not in self._matchers:
-            await asyncio.to_thread(self.matcher, needed.select.among)
-        return self.select(needed, ask)
+        if needed.select.among in self._matchers:
+            return self.select(needed, ask)
+        return await asyncio.to_thread(self.select, needed, ask)
 
     def select(self, needed: SelectionNeeded, ask: Ask) -> Selection:
-        """A fraction of a millisecond for a set of options that is known."""
-        scores = self.scores(needed.select.among, ask.text)
-        return picked(needed, scores)
+        """A fraction of a millisecond for a set of options that is known. Never raises: what fails abstains."""
+        try:
+            return picked(needed, self.scores(needed.select.among, ask.text))
+        except Exception:
+            log.exception("rule %s cannot select by likeness", needed.rule.name)
+            return Selection((), "likeness could not be worked out")
 
     def scores(self, options: Options, ask: AskText) -> NDArray[np.float64]:
         """How well an ask fits each option, 0..1."""
@@ -76,7 +82,10 @@ class ByEmbedding:
     async def prepare(self, policy: Policy) -> None:
         """Works out what selecting by this policy needs, so that no request has to wait for it."""
         for options in option_sets(policy):
-            await asyncio.to_thread(self.matcher, options)
+            try:
+                await asyncio.to_thread(self.matcher, options)
+            except Exception:
+                log.exception("policy %s: options cannot be matched by likeness", policy.label)
 
     def matcher(self, options: Options) -> Matcher:
         """Of a set of options, made where there is none yet."""
