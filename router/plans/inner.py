@@ -123,7 +123,11 @@ async def draft(
         usage = reading.usage or Usage(uncached_input=prompt, output=reading.output_estimate, estimated=True)
     if streamed and completion is None and answer.status == 200:
         aside = len(content) > _READ_ASIDE_BYTES
-        completion = await asyncio.to_thread(completion_of, content) if aside else completion_of(content)
+        try:
+            completion = await asyncio.to_thread(completion_of, content) if aside else completion_of(content)
+        except asyncio.CancelledError:
+            left_behind(purpose, answer.status)
+            raise
     text, tool_calls = said(completion)
     return Drafted(
         model,

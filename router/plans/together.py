@@ -41,11 +41,18 @@ class Together:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left: asyncio.CancelledError | None = None
+        while pending := [task for task in self._tasks if not task.done()]:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as cancelled:  # the caller leaves just now: the rows are written all the same
+                left = cancelled
         for task, place in self._tasks.items():
             if not task.cancelled() and task.exception() is None and (drafted := task.result()) is not self._served:
                 self.drafts[place], self._rows[place] = drafted, as_inner(drafted, self._purpose)
                 self._work.inner.append(self._rows[place])
+        if left is not None:
+            raise left
 
     @property
     def good(self) -> list[int]:
