@@ -57,10 +57,15 @@ def test_sets_that_are_no_longer_in_use_are_forgotten(selector: ByEmbedding) -> 
 
 
 def test_a_threshold_of_the_policy_takes_the_place_of_the_calibrated_one(selector: ByEmbedding) -> None:
-    calibrated = selector.select(needed("is my train paid"), ask("is my train paid"))
-    strict = selector.select(needed("is my train paid", route="both"), ask("is my train paid"))
-    assert not calibrated.abstained and strict.abstained
-    assert "threshold 0.50" in calibrated.why and "below 0.90" in strict.why
+    text = "who pays for my train"
+    [(name, score)] = selector.select(needed(text), ask(text)).options
+    assert name == "staff" and 0.5 <= score < 0.99
+    for threshold, abstains in ((score - 0.005, False), (score + 0.005, True)):
+        written = policy_text("http://r.test", "http://e.test", "http://c.test")
+        policy = parse_policy(written.replace("threshold: 0.9}", f"threshold: {threshold:.4f}}}"))
+        chosen = selector.select(needed(text, policy, route="both"), ask(text))
+        assert chosen.abstained is abstains
+        assert f"{threshold:.2f}" in chosen.why
 
 
 def test_an_option_whose_model_is_unwell_is_not_offered_and_the_trace_says_so(selector: ByEmbedding) -> None:
