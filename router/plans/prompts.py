@@ -45,7 +45,7 @@ _SCHEMA = {
     "additionalProperties": False,
 }
 _TAG = re.compile(r"<(?=\s*/?\s*(?:answer|conversation|message)s?\b)", re.IGNORECASE)
-_BEST = re.compile(r'"?best"?\s*[:=]\s*"?(\d{1,2})')
+_BEST = re.compile(r'"?best"?\s*[:=]\s*"?(\d{1,2})(?![.,]?\d)')
 _BARE = re.compile(r"\W*(?:answer\s*)?#?(\d{1,2})\W*", re.IGNORECASE)
 
 

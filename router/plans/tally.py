@@ -40,10 +40,12 @@ class Tally:
     @property
     def leading(self) -> tuple[int, ...]:
         """The places that give the answer with the most votes; of ties the one of the first place. Empty for none."""
-        if not self._groups:
-            return ()
-        group = min(self._groups, key=lambda group: (-len(group), group[0][0]))
-        return tuple(place for place, _form in group)
+        return min(self.groups, key=lambda places: (-len(places), places[0]), default=())
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """The places that give each answer."""
+        return [tuple(place for place, _form in group) for group in self._groups]
 
     @property
     def settled(self) -> bool:
