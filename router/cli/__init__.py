@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import costs, demo, doctor, evaluation, judge, keys, learning, policy, policy_diff, policy_trial, serve
+from router.cli import (
+    comparing,
+    costs,
+    demo,
+    doctor,
+    evaluation,
+    judge,
+    keys,
+    learning,
+    policy,
+    policy_diff,
+    policy_trial,
+    serve,
+)
 
 app = typer.Typer(
     name="signalbox",
@@ -24,6 +37,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)
 app.command()(judge.train)
 app.command(cls=evaluation.ManyTrainFiles)(evaluation.evaluate)
+app.command()(comparing.compare)
 app.command()(learning.retrain)
 app.command()(learning.promote)
 app.command()(learning.rollback)

@@ -109,9 +109,9 @@ def _with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
             await store.aclose()
 
     with (
-        errors_as_exit(StoreAway, code=OUT_OF_REACH),
-        errors_as_exit(NotFound, code=FOUND),
         errors_as_exit(BadRequest, ConfigError, ClassifierError),
+        errors_as_exit(NotFound, code=FOUND),
+        errors_as_exit(StoreAway, code=OUT_OF_REACH),  # the innermost, for it is a ConfigError too
     ):
         return asyncio.run(run())
     raise AssertionError("errors_as_exit never swallows")
