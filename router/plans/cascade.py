@@ -77,10 +77,13 @@ class Cascade:
         )
 
     async def _escalated(self, work: Work, terms: Terms) -> Served:
-        """The first of `then` and the fallback that answers. Raises the last UpstreamError."""
+        """The first of `then` and the fallback that answers. Raises the last UpstreamError.
+
+        `then` may be the first part's own model, where that is asked with a retriever's passages first.
+        """
         assert terms.then is not None
-        names = (terms.then, *work.decision.fallback)
-        return await asked_in_turn(self._reach, work, [name for name in names if name != terms.parts[0].model])
+        others = [name for name in work.decision.fallback if name != terms.parts[0].model]
+        return await asked_in_turn(self._reach, work, (terms.then, *others))
 
 
 async def _against(drafted: Drafted, work: Work, terms: Terms) -> str | None:
