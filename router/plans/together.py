@@ -47,6 +47,8 @@ class Together:
                 await asyncio.wait(pending)
             except asyncio.CancelledError as cancelled:  # the caller leaves just now: the rows are written all the same
                 left = cancelled
+        if left is not None:
+            self._served = self._work.answered_by = None
         for task, place in self._tasks.items():
             if not task.cancelled() and task.exception() is None and (drafted := task.result()) is not self._served:
                 self.drafts[place], self._rows[place] = drafted, as_inner(drafted, self._purpose)
