@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from classifiers.artefact import load_default
+from classifiers.contract import AskText, Label, LoggedDecision, ModelCard
 from classifiers.errors import TrainingError
+from classifiers.learned import LearnedClassifier
 from classifiers.training.drift import LEAST, DriftReport, Reference, Window
 from classifiers.training.histograms import Histogram, moved
+from classifiers.training.windows import window_of
 
 TASKS = np.array(["code", "maths", "chat", "factual"])
 COUNTS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=12)
@@ -164,3 +168,31 @@ def test_a_histogram_loses_no_value_and_its_own_values_fall_where_they_fell(valu
     assert sum(kept.counts) == len(values)
     assert tuple(kept.counted(values).tolist()) == kept.counts
     assert Histogram.from_json(json.loads(json.dumps(kept.to_json()))) == kept
+
+
+def test_logged_requests_become_a_window_of_what_the_artefact_can_read() -> None:
+    artefact = load_default()
+    vector = artefact.featurise(AskText("Why is the sky blue?"))
+    small = ModelCard("small", "acme/tiny", "small")
+
+    def row(number: int, digest: str | None, *labels: Label) -> LoggedDecision:
+        features = None if digest is None else vector
+        return LoggedDecision(
+            f"r{number}", float(number), "acme", "factual", "en", small, ("small",), {}, 1.0, None, 1, 1, features,
+            digest, labels,
+        )  # fmt: skip
+
+    mine = artefact.featurise.digest
+    rows = [row(1, mine, Label("r1", 0.0, "judge", 1.0, 1.0)), row(2, "foreign"), row(3, None), row(4, mine)]
+    window = window_of(rows, artefact, gains=[0.5])
+    assert window.features is not None and window.features.shape == (2, artefact.featurise.size)
+    assert window.features_digest == mine and window.tasks == ("factual",) * 4
+    complexity = LearnedClassifier(artefact).assess_features(vector, ()).complexity
+    assert window.scores.tolist() == [complexity] * 2
+    assert (window.labels.tolist(), window.gains.tolist()) == ([0.0], [0.5])
+
+
+def test_a_window_without_a_vector_that_can_be_read_says_nothing_of_features() -> None:
+    artefact = load_default()
+    window = window_of([], artefact)
+    assert window.features is None and Reference.of(window).compare(window).alarms == ()
