@@ -25,8 +25,7 @@ def test_what_the_page_says_in_words_is_in_the_figures() -> None:
     own, cpu = TESTED["own vectors"], RESULT["cpu_ms"]
     assert (RESULT["seeds"], RESULT["examples"]) == (10, 5)
     assert 0.70 < own["abstained_outside"]["mean"] < 0.80, "three in four"
-    assert 75 < cpu["all-MiniLM-L6-v2"]["p50"] / cpu["own vectors"]["p50"] < 90, "some eighty times"
-    assert cpu["own vectors"]["p99"] < 1.0, "a fraction of a millisecond"
+    assert cpu["own vectors"]["p99"] < 1.0 < cpu["all-MiniLM-L6-v2"]["p50"], "the last column says at what cost"
 
 
 def test_own_vectors_beat_tfidf_at_every_measure_that_is_not_a_trade() -> None:
