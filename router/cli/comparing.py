@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Named = Policy | Artefact | str | None
 
 CURRENT = "current"
+_LATE = 0.1
 _SHA256 = re.compile(r"[0-9a-fA-F]{6,64}")
 
 
@@ -100,8 +101,10 @@ async def _compare(
         await store.aclose()
     found = estimate(rows, ours, theirs, half_width=within)
     notes = list(dict.fromkeys([*ours.notes(), *theirs.notes()]))
-    if labels not in (By.AUDIT,):
+    if labels is not By.AUDIT:
         notes.append(f"labels by {labels.value} are taken as given to any request alike; audits are, by design")
+    if found.before_audits > _LATE:
+        notes.append(f"{found.before_audits:.0%} of the requests came before the first audit: better --since that one")
     return found, {"candidate": ours.name, "against": theirs.name}, notes
 
 

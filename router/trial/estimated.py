@@ -34,6 +34,7 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Estimated:
     """requests: compared. left_out: how many for which reason. audited: with scores of more than one model.
+    before_audits: share of the requests that came before the first audited one; audits are a sample of the others only.
 
     quality: None where `support` says that there is not enough. cost_usd: dollars a request; None too where costs of
     one of the choices were never seen.
@@ -45,6 +46,7 @@ class Estimated:
     support: Support | None
     quality: Told | None
     cost_usd: Told | None
+    before_audits: float = 0.0
 
     @property
     def refusal(self) -> str | None:
@@ -97,6 +99,8 @@ def estimate(found: Sequence[Answers], candidate: Side, current: Side, *, half_w
     if not kept:
         return Estimated(0, dict(left_out), audited, None, None, None)
     rows = _arrays(kept)
+    first = next((at for at, (one, _, _) in enumerate(kept) if len(one.scores) > 1), 0)
+    early = first / len(kept)
     quality = see(rows.logs(rows.scores))
     hidden = out_of_sight(quality, rows.candidate, rows.current) > 0.0
     if 0.0 < hidden.mean() <= OUT_OF_SIGHT:
@@ -106,13 +110,13 @@ def estimate(found: Sequence[Answers], candidate: Side, current: Side, *, half_w
     gap = difference(quality, rows.candidate, rows.current)
     enough = support(quality, rows.candidate, rows.current, gap, half_width=half_width)
     if not enough.enough:
-        return Estimated(len(quality), dict(left_out), audited, enough, None, None)
+        return Estimated(len(quality), dict(left_out), audited, enough, None, None, early)
     told = Told(
         value(quality, rows.candidate, (0.0, 1.0)),
         value(quality, rows.current, (0.0, 1.0)),
         gap,
     )
-    return Estimated(len(quality), dict(left_out), audited, enough, told, _cost(rows))
+    return Estimated(len(quality), dict(left_out), audited, enough, told, _cost(rows), early)
 
 
 def _cost(rows: _Rows) -> Told | None:

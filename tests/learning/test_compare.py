@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def traffic(count: int, *, seed: int = 0, explore: float = 0.0) -> list[Asked]:
     return asked
 
 
-def audit_of(one: Asked) -> Outcome:
+def audit_of(one: Asked, costs: Mapping[str, int | None] = COST) -> Outcome:
     """The row of an audit, as the gateway's auditor writes it."""
     other = "large" if one.row.model == "small" else "small"
     return Outcome(
@@ -76,12 +76,18 @@ def audit_of(one: Asked) -> Outcome:
         decided_model=other,
         upstream_model=other,
         status=200,
-        cost_nano=COST[other],
+        cost_nano=costs[other],
     )
 
 
 def ledger(
-    folder: Path, asked: Sequence[Asked], audited: Callable[[int], bool], source: str = "judge", key: str = "audit"
+    folder: Path,
+    asked: Sequence[Asked],
+    audited: Callable[[int], bool],
+    *,
+    source: str = "judge",
+    key: str = "audit",
+    costs: Mapping[str, int | None] = COST,
 ) -> dict[str, str]:
     """A ledger of these requests; the environment of commands that read it."""
     url = f"sqlite:///{folder / 'ledger.sqlite3'}"
@@ -90,7 +96,7 @@ def ledger(
         store = SqlStore(url)
         await store.open()
         chosen = [one for number, one in enumerate(asked) if audited(number)]
-        audits = [audit_of(one) for one in chosen] if key == "audit" else []
+        audits = [audit_of(one, costs) for one in chosen] if key == "audit" else []
         await store.write([*(one.row for one in asked), *audits])
         async with store.transaction() as connection:
             values = []
@@ -228,6 +234,24 @@ def test_what_could_not_have_been_audited_is_left_out_and_counted(tmp_path: Path
         "new has no route elsewhere": 1,
         "without the chance of the choice": 1,
     }
+
+
+def test_a_cost_that_nobody_knows_is_not_made_up(tmp_path: Path) -> None:
+    asked = traffic(1600)
+    for one in asked:
+        one.row.cost_nano = None
+    env = ledger(tmp_path, asked, a_quarter, costs={"small": 1_000, "large": None})
+    files = policy_file(tmp_path, MORE_TO_SMALL, "new"), policy_file(tmp_path, BY_COMPLEXITY, "old")
+    answer = told(compare(env, "--candidate", files[0], "--against", files[1], "--json"))
+    assert answer["quality"] is not None and answer["cost_usd"] is None
+    assert "cost      unknown" in compare(env, "--candidate", files[0], "--against", files[1]).stdout
+
+
+def test_a_window_that_began_before_the_audits_did_is_remarked_on(tmp_path: Path) -> None:
+    env = ledger(tmp_path, traffic(1200), lambda number: number > 600 and number % 2 == 0)
+    files = policy_file(tmp_path, MORE_TO_SMALL, "new"), policy_file(tmp_path, BY_COMPLEXITY, "old")
+    result = compare(env, "--candidate", files[0], "--against", files[1], "--within", "0.2")
+    assert result.exit_code == 0 and "50% of the requests came before the first audit" in result.stderr
 
 
 def test_a_candidate_that_answers_by_plans_of_several_calls_is_not_guessed_at(
