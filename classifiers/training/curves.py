@@ -64,6 +64,10 @@ class Promise:
         slack: Floats = (self.max_cost * curve.whole - curve.cost)[::-1]
         return slack
 
+    def worst(self, curve: Curve) -> float:
+        """The most that one row can do worse."""
+        return 1.0 if self.keep_quality is not None else float(curve.cost.max())
+
     def place(self, curve: Curve, reached: int) -> int:
         return reached if self.keep_quality is not None else len(curve.thresholds) - 1 - reached
 
@@ -107,7 +111,7 @@ def set_threshold(curve: Curve, promise: Promise, ahead: int | None = None) -> i
     The boldest is the last one of a sequence of tests from the safest on, before the first that fails.
     """
     slack = promise.slack(curve)
-    reached = _reached(slack.mean(axis=1), (slack**2).mean(axis=1), len(curve), promise, ahead)
+    reached = _reached(slack.mean(axis=1), (slack**2).mean(axis=1), curve, promise, ahead)
     return None if reached is None else promise.place(curve, reached)
 
 
@@ -118,7 +122,7 @@ def spread(curve: Curve, promise: Promise, seed: int = 0) -> Figure:
     found = []
     for _ in range(RESAMPLES):
         often = np.bincount(random.integers(0, count, count), minlength=count) / count
-        reached = _reached(slack @ often, squares @ often, count, promise, None)
+        reached = _reached(slack @ often, squares @ often, curve, promise, None)
         if reached is not None:
             found.append(curve.thresholds[promise.place(curve, reached)])
     at = set_threshold(curve, promise)
@@ -150,8 +154,11 @@ def share_of(above: Floats, below: Floats) -> Callable[[NDArray[np.intp]], float
     return lambda rows: float(above[rows].sum() / below[rows].sum())
 
 
-def _reached(mean: Floats, square: Floats, count: int, promise: Promise, ahead: int | None) -> int | None:
-    low = lower_bound(mean, square, count, promise.confidence, ahead or count)
+def _reached(mean: Floats, square: Floats, curve: Curve, promise: Promise, ahead: int | None) -> int | None:
+    count = len(curve)
+    low = lower_bound(mean, square, count, promise.confidence, ahead or count, promise.worst(curve))
+    if promise.keep_quality is not None:
+        low[0] = 0.0  # the baseline keeps its own quality
     failed = np.flatnonzero(low < -1e-12)
     last = int(failed[0]) - 1 if len(failed) else len(low) - 1
     return None if last < 0 else last

@@ -104,6 +104,7 @@ def keeping_quality(plan: Plan, share: float, confidence: float = 0.95, ahead: i
     # Sums where the k most trusted rows keep the plan's answer, k = 0..n.
     total, squares = (_first(own**power) + _last(other**power) for power in (1, 2))
     low = lower_bound(total / count, squares / count, count, confidence, ahead or count)
+    low[0] = 0.0  # where the large model serves all, its quality is kept
     # Rows of the same trust go one way together.
     steps = np.flatnonzero(np.append(True, np.append(trust[1:] != trust[:-1], True)))
     steps = steps[steps <= int((trust >= 0.0).sum())]
@@ -167,9 +168,13 @@ def _last(values: Floats) -> Floats:
     return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])
 
 
-def lower_bound(mean: Floats, square: Floats, count: int, confidence: float, ahead: int) -> Floats:
-    """Lower bounds of the means that `ahead` more rows will have, at one-sided confidence."""
-    variance = np.maximum(square - mean**2, 0.0) * count / max(count - 1, 1)
+def lower_bound(mean: Floats, square: Floats, count: int, confidence: float, ahead: int, worst: float = 1.0) -> Floats:
+    """Lower bounds of the means that `ahead` more rows will have, at one-sided confidence.
+
+    worst: the most that one row can lose. The variance counts one such row more than was seen, or a handful of rows
+    that happened to lose nothing would prove that none ever will: their bound is about the rule of three.
+    """
+    variance = np.maximum(square - mean**2, 0.0) * count / max(count - 1, 1) + worst**2 / count
     low: Floats = mean - NormalDist().inv_cdf(confidence) * np.sqrt(variance * (1.0 / count + 1.0 / ahead))
     return low
 
