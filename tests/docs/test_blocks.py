@@ -58,6 +58,9 @@ NOT_RUN = {
     ("docs/telemetry.md", "pip install 'signalbox[otel]'"): (
         "asks a package index; what it installs is run by tests/telemetry/test_traces.py"
     ),
+    ("docs/cascades.md", "signalbox policy tune policy.yaml --data outcomes.jsonl.gz --keep-quality 0.95"): (
+        "needs outcomes of one's own; the command is run by tests/trial/test_tune.py"
+    ),
     ("docs/clients/open-webui.md", "python3.11 -m venv .venv/open-webui"): "a manual run, as its page says",
 }
 """Blocks of shell or Python that are run nowhere here, by page and first line, and why."""
