@@ -44,12 +44,13 @@ class Cascade:
         except UpstreamError as error:
             _tell(work, f"escalated to {terms.then}: {error.code}")
             return await self._escalated(work, terms)
+        call = as_inner(drafted, "draft")
+        work.inner.append(call)  # whatever happens from here on, it is paid for
         if (why := await _against(drafted, work, terms)) is None:
+            work.inner.remove(call)
             _tell(work, f"accepted: the checks hold{_told_trust(drafted, terms)}")
             return as_served(drafted, work)
         _tell(work, f"escalated to {terms.then}: {why}")
-        call = as_inner(drafted, "draft")
-        work.inner.append(call)
         try:
             return await self._escalated(work, terms)
         except UpstreamError:
