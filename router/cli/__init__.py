@@ -17,6 +17,7 @@ from router.cli import (
     policy_diff,
     policy_trial,
     serve,
+    tuning,
 )
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command()(demo.demo)
 policy.app.command("test")(policy_trial.try_cases)
 policy.app.command("replay")(policy_trial.replay)
 policy.app.command("diff")(policy_diff.diff)
+policy.app.command("tune")(tuning.tune)
 app.add_typer(policy.app, name="policy")
 app.command("costs")(costs.print_costs)
 app.add_typer(keys.app, name="keys")
