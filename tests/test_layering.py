@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 ROWS = [
     ["cli"],
+    ["rehearsal"],
     ["demo", "library", "trial"],
     ["app"],
     ["api", "dashboard"],
@@ -47,7 +48,7 @@ OWNERS = {
     "transformers": ["classifiers/encoder.py"],
     "huggingface_hub": ["classifiers/encoder.py"],
     "plotly": ["router/dashboard/"],
-    "matplotlib": ["classifiers/training/plots.py"],
+    "matplotlib": ["classifiers/training/plots.py", "router/rehearsal/picture.py"],
     "jinja2": ["router/dashboard/"],
     "cel": ["router/policy/conditions.py"],
     "jsonschema": ["router/plans/shapes.py"],

@@ -95,9 +95,16 @@ class Auditor:
         self._reach, self._record, self._labels = reach, record, labels
         self._draw, self._clock = draw, clock
         self._waiting: deque[Job] = deque()
+        self.running = 0
+        """Audits under way."""
         self._spent: dict[str, tuple[int, float]] = {}
         self.counts = dict.fromkeys(("drawn", "overflowed", "over_budget", "failed", "unread", "labelled", "agreed"), 0)
         """What became of requests that were drawn, since the start."""
+
+    @property
+    def waiting(self) -> int:
+        """Audits not yet begun."""
+        return len(self._waiting)
 
     def sample(
         self, target: Route | ModelSpec, policy: Policy, ask: Ask, verdict: Verdict, body: Body
@@ -166,12 +173,14 @@ class Auditor:
             self.counts["over_budget"] += 1
             return
         rows: list[Outcome] = []
+        self.running += 1
         try:
             await self._answer_and_weigh(job, rows)
         except SignalboxError as error:
             self.counts["failed"] += 1
             log.debug("an audit came to nothing: %s", error)
         finally:
+            self.running -= 1
             cost = sum(row.cost_nano or 0 for row in rows) / 1e9
             _, spent = self._today(sample.route)
             self._spent[sample.route] = (day, spent + cost)

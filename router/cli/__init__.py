@@ -16,6 +16,7 @@ from router.cli import (
     policy,
     policy_diff,
     policy_trial,
+    rehearsing,
     serve,
     tuning,
 )
@@ -41,6 +42,7 @@ app.command()(judge.train)
 app.command(cls=evaluation.ManyTrainFiles)(evaluation.evaluate)
 app.command()(comparing.compare)
 app.command()(learning.retrain)
+app.command()(rehearsing.rehearse)
 app.command()(learning.promote)
 app.command()(learning.rollback)
 app.command()(learning.history)

@@ -18,7 +18,7 @@ from router.policy.schema import json_schema
 from router.policy.shipped import shipped_policy
 from tests.policy.making import ENV, ask_of, judged
 
-NAMES = ["default", "demo", "local-only", "privacy-first", "cost-first", "every-key"]
+NAMES = ["default", "demo", "local-only", "privacy-first", "cost-first", "every-key", "rehearsal"]
 NOON = Facts(at=datetime(2026, 1, 5, 12, tzinfo=UTC))
 NIGHT = replace(NOON, at=datetime(2026, 1, 5, 3, tzinfo=UTC), key_tags=("batch",))
 

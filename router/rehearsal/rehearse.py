@@ -1,0 +1,299 @@
+"""One rehearsal: requests in parts, and after each part the loop turns once: retrain, promote, set the threshold anew.
+
+Everything goes the way it goes in earnest: asks over HTTP, audits by the gateway, labels and rows in its ledger,
+retraining and promotion through its registry, the threshold written into the policy file and taken up by the running
+gateway. SIMULATED are the models, who answer as recorded, and the judge, who reads the recorded scores with noise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from classifiers.contract import AskText, Classifier
+from classifiers.training.curves import Promise
+from classifiers.training.fit import Floats
+from router.domain import Price
+from router.errors import SettingsError
+from router.judge import Judge
+from router.learning.retrain import retrain
+from router.ledger.pairs import audits_cost
+from router.ledger.store import SqlStore
+from router.ledger.window import Window
+from router.policy.compiled import Choose, Policy
+from router.policy.document import read_document
+from router.policy.load import decode, load_policy
+from router.policy.setting import set_number
+from router.rehearsal.figures import (
+    KEPT,
+    Prices,
+    Recorded,
+    calibration,
+    compared,
+    curve_of,
+    fixed_beforehand,
+    oracle_trust,
+    recorded_of,
+)
+from router.rehearsal.house import House, open_house, rehearsal_policy, roles_of, write_policy
+from router.rehearsal.recorded import Cast, Take
+from router.trial.tuning import rule_to_tune, tune
+from router.trial.tuning_logged import logged_rows
+
+Say = Callable[[str], None]
+UPTAKE_SECONDS: Final = 30.0
+ROUTE: Final = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is rehearsed. every: requests between two turns of the loop. audit: share of requests audited.
+
+    noise: share of judged scores turned round. judge_price: dollars per million tokens, in and out.
+    """
+
+    takes: Sequence[Take]
+    policy: Path
+    every: int
+    audit: float
+    noise: float
+    judge_price: tuple[float, float]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stretch of requests. kept, bill: shares of always-large's quality and bill; audits: what audits and judging
+    took, as a share of the same bill. judge: who judged it; threshold: by which the promise was kept on it.
+    ece: of the predicted quality of the small model. random, length, default, hindsight: the quality kept at the
+    same bill (hindsight: by the judge's own ranking, at the best threshold). domain: share of the commonest one.
+    """
+
+    requests: int
+    quality: float
+    kept: float
+    bill: float
+    audits: float
+    large: float
+    labels: int
+    ece: float
+    judge: str
+    threshold: float | None
+    promoted: bool
+    gate: str
+    random: float
+    length: float
+    default: float
+    oracle: float
+    always_small: float
+
+
+async def rehearse(script: Script, env: dict[str, str], say: Say = lambda _text: None) -> dict[str, Any]:
+    """Plays the script, and says what came of it as JSON-able values. Raises ConfigError, RehearsalError."""
+    policy = load_policy(script.policy, env)
+    roles = roles_of(policy)
+    text = decode(script.policy.read_bytes(), str(script.policy))
+    written = read_document(text, str(script.policy), env).values
+    _, rule = rule_to_tune(policy, ROUTE, None)
+    if not isinstance(rule.act, Choose):
+        raise SettingsError(
+            f"rule {rule.name} of {policy.name} cannot be rehearsed: only `choose` is tuned from audits"
+        )
+    cast = Cast(script.takes, script.noise, script.seed)
+    async with cast.small.serve() as small, cast.large.serve() as large, cast.judge.serve() as judge:
+        urls = {"small": small, "large": large, "judge": judge}
+        with tempfile.TemporaryDirectory(prefix="signalbox-rehearsal-") as folder:
+            file = Path(folder) / "rehearsal.yaml"
+            write_policy(rehearsal_policy(written, policy, roles, urls, script.audit, script.judge_price), file)
+            async with open_house(file, Path(folder)) as house:
+                return await _Rehearsal(script, house, file, roles.small, roles.large, say).play()
+
+
+class _Rehearsal:
+    """The parts, one after another, and what is known after each."""
+
+    def __init__(self, script: Script, house: House, file: Path, small: str, large: str, say: Say):
+        self._script, self._house, self._file, self._say = script, house, file, say
+        self._small, self._large = small, large
+        self._store = SqlStore(house.gateway.settings.store_url)
+        policy = self._policy()
+        prices = [policy.models[name].price for name in (small, large)]
+        self._prices = Prices(*(price or Price(0.0, 0.0) for price in prices))
+        self._shipped: Classifier = house.gateway.judge.classifier
+        self._cards = tuple(policy.models[name].card for name in (small, large))
+        self._threshold: float | None = None
+
+    async def play(self) -> dict[str, Any]:
+        takes, every = list(self._script.takes), self._script.every
+        await self._store.open()
+        parts, heard = [], []
+        try:
+            trained_on = 0
+            for start in range(0, len(takes), every):
+                stretch = takes[start : start + every]
+                trust = self._trust(self._house.gateway.judge.classifier, stretch)
+                began = time.time()
+                answered = await self._house.ask(stretch)
+                await self._house.settle()
+                heard += answered
+                part = await self._part(stretch, answered, trust, began)
+                if start + every < len(takes):
+                    part = await self._learn(part)
+                parts.append(part)
+                trained_on = start + len(stretch)
+                self._say(
+                    f"{trained_on} requests: kept {part.kept:.3f} for {part.bill:.3f} of the bill "
+                    f"+ {part.audits:.3f} for audits; {part.gate}"
+                )
+            return await self._summary(takes, parts)
+        finally:
+            await self._store.aclose()
+
+    def _policy(self) -> Policy:
+        return load_policy(self._file, {})
+
+    def _trust(self, classifier: Classifier, takes: Sequence[Take]) -> tuple[Floats, Floats]:
+        """(trust in the small model: how little it is predicted to lose; its predicted quality), shape (n,)."""
+        found = [classifier.assess(AskText(take.query), self._cards).quality for take in takes]
+        small, large = (np.array([one[name] for one in found]) for name in (self._small, self._large))
+        return small - large, small
+
+    async def _part(
+        self, takes: Sequence[Take], answered: Sequence[str], trust: tuple[Floats, Floats], began: float
+    ) -> Part:
+        recorded = recorded_of(takes, self._prices)
+        by_large = np.array([model == self._large for model in answered])
+        quality = np.where(by_large, recorded.large, recorded.small)
+        whole = recorded.large_cost.sum()
+        bill = float(np.where(by_large, recorded.large_cost, recorded.small_cost).sum() / whole)
+        _, spent = await audits_cost(self._store, began)
+        audited, _ = await audits_cost(self._store, 0.0)
+        best = float(recorded.large.sum())
+
+        def at_same_bill(other: Floats) -> float:
+            curve = curve_of(other, recorded)
+            bills = curve.cost.sum(axis=1) / whole
+            place = int(np.argmin(np.abs(bills - bill)))
+            return float(curve.quality[place].sum() / best)
+
+        default, _ = self._trust(self._shipped, takes)
+        chance = np.random.default_rng(self._script.seed).random(len(recorded))
+        return Part(
+            requests=len(takes),
+            quality=float(quality.mean()),
+            kept=float(quality.sum() / best),
+            bill=bill,
+            audits=spent / float(whole),
+            large=float(by_large.mean()),
+            labels=audited,
+            ece=calibration(trust[1], recorded.small),
+            judge=self._house.gateway.judge.name,
+            threshold=self._threshold,
+            promoted=False,
+            gate="no retraining",
+            random=at_same_bill(chance),
+            length=at_same_bill(-recorded.length),
+            default=at_same_bill(default),
+            oracle=at_same_bill(oracle_trust(recorded)),
+            always_small=float(recorded.small.sum() / best),
+        )
+
+    async def _learn(self, part: Part) -> Part:
+        """Retrains on all that was logged, promotes what passes the gate, and sets the threshold on the audits."""
+        window = Window(0.0, time.time() + 60)
+        done = await retrain(self._store, window, promote=True, by="rehearsal", seed=self._script.seed)
+        if done.promoted:
+            await self._until(lambda: self._house.gateway.judge.name == done.classifier, "the new judge")
+        policy = self._policy()
+        route, rule = rule_to_tune(policy, ROUTE, None)
+        rows, _ = await logged_rows(
+            self._store, window, policy, route, rule, Judge(self._house.gateway.judge.classifier)
+        )
+        try:
+            found = tune(policy, route, rule, rows, Promise(KEPT), {name: name for name in policy.models})
+        except SettingsError as error:
+            self._say(f"no threshold: {error}")
+        else:
+            if found.written is not None:
+                set_number(self._file, ROUTE, rule.name, None, "threshold", found.written, "by the rehearsal", {})
+                self._threshold = found.written
+                label = self._policy().label
+                await self._until(lambda: self._house.gateway.policy.current.label == label, "the new threshold")
+        return Part(**{**_fields(part), "promoted": done.promoted, "gate": done.reason})
+
+    async def _summary(self, takes: Sequence[Take], parts: Sequence[Part]) -> dict[str, Any]:
+        """The second half against other ways of routing it, by thresholds set on the first half and in hindsight."""
+        half = len(takes) // 2
+        first, second = takes[:half], takes[half:]
+        recorded = recorded_of(second, self._prices)
+        learned = self._house.gateway.judge.classifier
+        chance = np.random.default_rng(self._script.seed + 1).random(len(takes))
+        trusts = {
+            "learned": self._trust(learned, second)[0],
+            "default": self._trust(self._shipped, second)[0],
+            "length": -recorded.length,
+            "random": chance[half:],
+            "oracle": oracle_trust(recorded),
+        }
+        audited, taught = await self._judged(first)
+        fixed = (
+            {
+                name: fixed_beforehand(trust, recorded, taught_trust, audited)
+                for name, trust, taught_trust in (
+                    ("learned", trusts["learned"], self._trust(learned, taught)[0]),
+                    ("default", trusts["default"], self._trust(self._shipped, taught)[0]),
+                    ("length", trusts["length"], -audited.length),
+                )
+            }
+            if len(taught) >= 50
+            else {}
+        )
+        return {
+            "parts": [_fields(part) for part in parts],
+            "second_half": {
+                "requests": len(second),
+                "hindsight": compared(trusts, recorded, self._script.seed),
+                "fixed_beforehand": {
+                    name: None if found is None else {"kept": found[0], "bill": found[1]}
+                    for name, found in fixed.items()
+                },
+            },
+        }
+
+    async def _judged(self, takes: Sequence[Take]) -> tuple[Recorded, list[Take]]:
+        """Of some queries those that were audited, with the judge's scores in the place of the recorded ones."""
+        by_query = {take.query: take for take in takes}
+        cast_scores = Cast(takes, self._script.noise, self._script.seed)
+        drawn = np.random.default_rng(self._script.seed + 2).random(len(takes)) < self._script.audit
+        taught = [take for take, is_drawn in zip(by_query.values(), drawn, strict=True) if is_drawn]
+        seen = [
+            Take(
+                take.number,
+                take.query,
+                take.domain,
+                cast_scores.judged(take, "small"),
+                cast_scores.judged(take, "large"),
+                take.small_tokens,
+                take.large_tokens,
+            )
+            for take in taught
+        ]
+        return recorded_of(seen, self._prices), taught
+
+    async def _until(self, is_so: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + UPTAKE_SECONDS
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise SettingsError(f"the gateway did not take up {what} within {UPTAKE_SECONDS:.0f} s")
+            await asyncio.sleep(0.1)
+
+
+def _fields(part: Part) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in Part.__dataclass_fields__}
