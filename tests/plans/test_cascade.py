@@ -24,6 +24,10 @@ routes:
   sure:
     baseline: large
     rules: [{name: when sure, cascade: {first: small, then: large, trust: 0.8}}]
+  kept:
+    baseline: large
+    rules: [{name: small first, cascade: {first: small, then: large}}]
+    cache: {exact: {ttl: 1h}}
   surest:
     baseline: large
     rules: [{name: never sure, cascade: {first: small, then: large, trust: 1}}]
@@ -345,3 +349,13 @@ async def test_a_held_stream_tells_a_refused_request_as_an_event(models: Plant) 
     assert '"message":"This fault was asked for."' in answer.text
     told = await models.story()
     assert (told["outcome"]["outcome"], told["outcome"]["fault"]) == ("caller_error", "caller")
+
+
+async def test_a_held_answer_is_cached_under_who_gave_it(models: Plant) -> None:
+    models.small.script.append(Reply(REFUSAL, latency_seconds=2.2))
+    first = await models.gateway.chat("hello", model="kept", stream=True)
+    assert first.headers["x-signalbox-model"] == "small"  # who was expected
+    await models.gateway.rows(1)
+    again = await models.gateway.chat("hello", model="kept")
+    assert (again.headers["x-signalbox-cache"], again.headers["x-signalbox-model"]) == ("hit", "large")
+    assert text_of(again, False) == "large says: hello"
