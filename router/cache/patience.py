@@ -13,12 +13,12 @@ class Patience:
     """A sum of waiting that slow answers use up and a quick one restores whole."""
 
     def __init__(self, seconds: float = PATIENCE_SECONDS, quick_seconds: float = QUICK_SECONDS) -> None:
-        self._seconds, self._quick_seconds = seconds, quick_seconds
+        self._seconds, self.quick_seconds = seconds, quick_seconds
         self.left_seconds = seconds
 
     def answered(self, waited_seconds: float) -> None:
         """Counts an answer that came. Waiting means the process was idle meanwhile, not busy with others."""
-        if waited_seconds <= self._quick_seconds:
+        if waited_seconds <= self.quick_seconds:
             self.left_seconds = self._seconds
         else:
             self.gave_up(waited_seconds)

@@ -74,10 +74,11 @@ class Known(Struct, frozen=True):
 
 
 class Reservation(Struct, frozen=True):
-    """What was put aside for one request. shared: whether the other processes know of it too."""
+    """What was put aside for one request. at_ms: when. shared: whether the other processes know of it too."""
 
     id: str
     charges: tuple[Charge, ...]
+    at_ms: int = 0
     shared: bool = True
 
 

@@ -101,7 +101,7 @@ class MemoryStore:
                 count.day.held += charge.nano
             if counter.month is not None:
                 count.month.held += charge.nano
-        reservation = Reservation(secrets.token_hex(8), tuple(charges), shared)
+        reservation = Reservation(secrets.token_hex(8), tuple(charges), now, shared)
         if needs_settling(charges):
             self._held[reservation.id] = _Held(slot, day_of(now), month_of(now), reservation.charges)
             heapq.heappush(self._leases, (now + lease_ms, reservation.id))

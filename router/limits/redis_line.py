@@ -138,7 +138,8 @@ class RedisLine:
     async def _send_all(self) -> None:
         while self._usable and (self._asked or self._told):
             told = [self._told.popleft() for _ in range(min(len(self._told), _MOST_AT_ONCE))]
-            asked = [self._asked.popleft() for _ in range(min(len(self._asked), _MOST_AT_ONCE))]
+            most = 0 if self._told else _MOST_AT_ONCE  # whoever asks comes after all that was told
+            asked = [self._asked.popleft() for _ in range(min(len(self._asked), most))]
             asked = [(operation, future) for operation, future in asked if not future.done()]  # others left
             replies: list[Any] | None = None
             try:
@@ -230,7 +231,7 @@ class RedisLine:
                     self._told.popleft()
             began, began_cpu = time.perf_counter(), time.process_time()
             await self._run([["s", "probe", [], []]])
-        if idle_seconds(began, began_cpu) > QUICK_SECONDS:
+        if idle_seconds(began, began_cpu) > self._patience.quick_seconds:
             raise TimeoutError("it answers too slowly")
         self._patience.restore()
         self._usable, self._back_at = True, time.monotonic()

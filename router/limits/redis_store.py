@@ -42,6 +42,7 @@ class RedisStore:
         self._known: dict[str, Known] = {}
         self._memory = MemoryStore(self._clock)
         self._taken_up: set[str] = set()
+        self._unsettled: set[str] = set()
         self._asked = False
         self.alone = 0
 
@@ -97,22 +98,24 @@ class RedisStore:
                 self.line.tell(_settlement(number, len(charges)))
             self._take_up(counters)
             self.alone += 1
-            return self._memory.reserve_now(charges, lease_ms, shared=False)
+            return self._granted(self._memory.reserve_now(charges, lease_ms, shared=False))
         now, (worst, kind, wait_ms, *told) = answer
         standings = self._heard(counters, now, told)
         if worst:
             return Refused(worst - 1, _KINDS[kind - 1], wait_ms, standings)
-        return Granted(Reservation(number, tuple(charges)), standings)
+        return self._granted(Granted(Reservation(number, tuple(charges), now), standings))
 
     def settle(self, reservation: Reservation, taken: Sequence[Charge]) -> None:
-        if not needs_settling(reservation.charges):
+        if reservation.id not in self._unsettled:
             return
+        self._unsettled.discard(reservation.id)
         if reservation.shared:
             tokens, nano = [charge.tokens for charge in taken], [charge.nano for charge in taken]
             self.line.tell(["s", reservation.id, tokens, nano])
             if not self.line.usable:
                 self._take_up([charge.counter for charge in taken])
                 self._memory.spend(taken)
+            self._know_of(taken, reservation.at_ms)
         else:
             self._memory.settle(reservation, taken)
             self._owe(reservation.id, taken)
@@ -134,6 +137,25 @@ class RedisStore:
         if counter.key in self._taken_up:
             self._memory.learn(counter, known)
 
+    def _granted(self, answer: Granted | Refused) -> Granted | Refused:
+        if isinstance(answer, Granted) and needs_settling(answer.reservation.charges):
+            self._unsettled.add(answer.reservation.id)
+        return answer
+
+    def _know_of(self, charges: Sequence[Charge], at_ms: int) -> None:
+        """Counts money that Redis is told of among what is known: whoever asks it comes after what it was told.
+
+        So it is missed nowhere, should Redis go away before it spoke of it, or come back without it.
+        """
+        day, month = day_of(at_ms), month_of(at_ms)
+        for charge in charges:
+            if charge.nano:
+                known = self._known.get(charge.counter.key, _NOTHING)
+                self._known[charge.counter.key] = Known(
+                    *_added(known.day, known.day_spent, day, charge.nano),
+                    *_added(known.month, known.month_spent, month, charge.nano),
+                )
+
     def _owe(self, number: str, charges: Sequence[Charge]) -> None:
         """Tells Redis of money it has not reserved, for the day and month that it is now."""
         now = self._clock()
@@ -148,6 +170,7 @@ class RedisStore:
         ]
         if adds:
             self.line.tell(["a", number, adds])
+            self._know_of(charges, now)
 
     def _written(self, counter: Counter) -> Operation:
         known = self._known.get(counter.key, _NOTHING)
@@ -187,3 +210,9 @@ def _later(window: int, spent: int, new_window: int, new_spent: int) -> tuple[in
     if new_window == window:
         return window, max(spent, new_spent)
     return (new_window, new_spent) if new_window > window else (window, spent)
+
+
+def _added(window: int, spent: int, current: int, nano: int) -> tuple[int, int]:
+    if window == current:
+        return window, spent + nano
+    return (current, nano) if current > window else (window, spent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import httpx
 from router.limits.contract import Counter, Standing
 from router.upstream.standin import Fault, Reply, StandIn
 from tests.running import Running, chat_body, client_of, running
+from tests.servers import RedisServer
 
 KEYS = "a:sk-anna,a:sk-bert,e:sk-eve"
 ANNA, BERT, EVE = ({"authorization": f"Bearer sk-{name}"} for name in ("anna", "bert", "eve"))
@@ -252,3 +253,24 @@ async def test_limits_that_a_new_policy_brings_hold_at_once_and_know_the_ledger(
             await asyncio.sleep(0.05)
         assert (await house.gateway.get("/readyz"))["policy"] != before
         assert (await house.ask("now", model="large")).status_code == 429
+
+
+async def test_a_lost_redis_fails_no_request_and_limits_hold_on(
+    tmp_path: Path, redis_process: Callable[..., RedisServer]
+) -> None:
+    server = redis_process()
+    limit = "{name: one, per: tenant, dollars_per_day: 0.35}"
+    async with shop(tmp_path, limit, redis_url=server.url) as house:
+        await house.ask("one", model="large")
+        server.kill()
+        answers = [await house.ask(f"question {number}", model="large") for number in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429], "35 cents, ten each, one was spent"
+        assert (await house.gateway.get("/readyz"))["limits"] == "degraded"
+        server.start()
+        deadline = time.monotonic() + 20
+        while (await house.gateway.get("/readyz"))["limits"] != "ok":
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        shown = (await house.gateway.get("/api/limits?per=tenant"))["rows"][0]
+        assert (shown["subject"], shown["day"]["spent_usd"], shown["day"]["reserved_usd"]) == ("a", 0.3, 0.0)
+        assert (await house.ask("again", model="large")).status_code == 429

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from router.domain import Caller, Decision, Part, Terms
-from router.errors import BudgetSpent, RateLimited
+from router.errors import BudgetSpent, PolicyError, RateLimited
 from router.limits.contract import Standing
 from router.limits.estimate import estimate
 from router.limits.limits import NO_LIMITS, Limits, ModelSpent, Reserved
 from router.limits.memory import MemoryStore
 from router.limits.telling import duration
 from router.policy.compiled import Policy
+from router.policy.review import review
 
 from .policies import READING, ask_of, decision_of, policy_of, row_of
 from .stores import DOLLAR, HandClock
@@ -274,3 +275,38 @@ async def test_nobody_who_has_nothing_left_is_read_options_to_at_a_price(limit: 
     await desk.limits.before(desk.policy, BERT, "auto", ASK)
     free = policy_of(limit)
     await desk.limits.before(free, ANNA, "auto", ASK)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('{name: r, when: "budget.use > 0.5", use: small}', "`budget` has no `use`; did you mean `used`?"),
+        ('{name: r, when: "budget > 0.5", use: small}', "errs"),
+    ],
+)
+def test_conditions_on_budgets_are_checked_when_the_policy_loads(written: str, told: str) -> None:
+    with pytest.raises(PolicyError) as refusal:
+        policy_of(routes=f"\nroutes:\n  auto:\n    rules:\n      - {written}\n")
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("{name: l, per: model, only: [larg], dollars_per_day: 1}", "did you mean `large`?"),
+        ("{name: l, per: route, only: [atuo], dollars_per_day: 1}", "did you mean `auto`?"),
+        ("{name: l, per: all, only: [x], dollars_per_day: 1}", "`only` means nothing there"),
+        ("{name: l, per: key}", "bounds nothing"),
+        ("{name: l, per: user, dollars_per_day: 1}", "per"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_when_the_policy_loads(limit: str, told: str) -> None:
+    with pytest.raises(PolicyError) as refusal:
+        policy_of(limit)
+    assert told in str(refusal.value)
+
+
+def test_a_model_without_a_price_is_noted_where_dollars_are_limited() -> None:
+    note = "model odd: no price is known, so limits of dollars do not hold for it"
+    assert note in review(policy_of("{name: l, per: key, dollars_per_day: 1}")).notes
+    assert note not in review(policy_of("{name: l, per: key, requests_per_minute: 1}")).notes

@@ -12,7 +12,7 @@ from redis import Redis
 
 from router.limits.contract import Counter, Granted, Refused
 from router.limits.redis_store import RedisStore
-from tests.servers import RedisServer
+from tests.servers import RedisServer, ServerFailed
 
 from .stores import DOLLAR, flushed, granted, of
 
@@ -70,6 +70,15 @@ async def test_it_counts_on_from_what_it_heard_last_and_still_refuses(server: Re
         await spend(store, 1)
 
 
+async def test_it_knows_what_it_told_redis_though_redis_never_spoke_of_it(server: RedisServer) -> None:
+    async with store_on(server.url) as store:
+        await spend(store, 7)
+        await until(lambda: not store.line.waiting)
+        server.kill()
+        assert isinstance(await store.reserve([of(DAILY, dollars=4)], LEASE_MS), Refused)
+        await spend(store, 3)
+
+
 async def test_what_was_spent_alone_is_told_to_redis_when_it_is_back(server: RedisServer) -> None:
     async with store_on(server.url) as store, store_on(server.url) as other:
         await spend(store, 2)
@@ -94,6 +103,27 @@ async def test_a_redis_that_forgot_everything_hears_from_those_who_remember(serv
         assert await spent(other) == 0, "this one had never heard of the tenant"
         assert isinstance(await store.reserve([of(DAILY, dollars=5)], LEASE_MS), Refused)
         assert await spent(other) == 6
+
+
+async def test_a_redis_that_comes_back_empty_hears_of_all_that_was_spent(server: RedisServer) -> None:
+    async with store_on(server.url) as store:
+        await spend(store, 1)
+        under_way = granted(await store.reserve([of(DAILY, dollars=2)], LEASE_MS))
+        server.kill()
+        await spend(store, 3)
+        store.settle(under_way.reservation, [of(DAILY, dollars=2)])
+        server.start()
+        await until(lambda: store.state == "ok")
+        assert await spent(store) == 6
+
+
+async def test_many_settlements_at_once_are_each_counted_once(server: RedisServer) -> None:
+    async with store_on(server.url) as store:
+        answers = await asyncio.gather(*(store.reserve([of(DAILY, dollars=0.01)], LEASE_MS) for _ in range(300)))
+        for answer in answers:
+            store.settle(granted(answer).reservation, [of(DAILY, dollars=0.01)])
+        asked = await asyncio.gather(*(store.peek([DAILY]) for _ in range(100)))
+        assert {standing.day_spent for [standing] in asked} == {3 * DOLLAR}
 
 
 async def test_a_start_without_redis_serves_and_counts(server: RedisServer) -> None:
@@ -159,3 +189,29 @@ async def test_what_lies_in_redis_goes_away_by_itself(server: RedisServer) -> No
     assert len(keys) == 5
     assert all(key.startswith("signalbox:{limits}:") for key in keys), "one slot of a cluster"
     assert all(0 < client.pttl(key) <= 40 * 86_400_000 for key in keys)
+
+
+def cluster_of_one(redis_process: Callable[..., RedisServer]) -> RedisServer:
+    """A Redis in cluster mode. Its bus listens 10,000 ports above, which is too high for some free ports."""
+    for _ in range(20):
+        try:
+            return redis_process("--cluster-enabled", "yes")
+        except ServerFailed:
+            continue
+    raise AssertionError("no port had room for the cluster's bus")
+
+
+async def test_a_cluster_keeps_all_of_it_in_one_slot(redis_process: Callable[..., RedisServer]) -> None:
+    server = cluster_of_one(redis_process)
+    with Redis(port=server.port) as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        await until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        async with store_on(server.url.replace("redis://", "redis+cluster://")) as store:
+            await until(lambda: store.state == "ok")
+            await spend(store, 3)
+            granted(await store.reserve([of(PACE), of(DAILY, dollars=7)], LEASE_MS))
+            refused = await store.reserve([of(PACE), of(DAILY, dollars=1)], LEASE_MS)
+            assert isinstance(refused, Refused)
+            assert store.alone == 0
+            slots = {client.execute_command("CLUSTER", "KEYSLOT", key) for key in client.keys("*")}
+            assert len(slots) == 1
