@@ -77,7 +77,7 @@ def drift(raw: Mapping[str, Any]) -> str:
 
 
 def _range(told: Sequence[Mapping[str, Any]], what: str, way: str) -> str:
-    held = [one["figures"][what][way]["coverage_if_never_refused"] for one in told]
+    held = [one["figures"][what][way]["coverage_however_wide"] for one in told]
     return f"{min(held):.1%} to {max(held):.1%}"
 
 

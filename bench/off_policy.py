@@ -2,7 +2,7 @@
 
     python -m bench.off_policy [--data DIR] [--logs 2000] [--out FILE]
 
-An outcome file has what a small and a large model made of the same questions. A log draws 1,000 to 3,000 of them (with
+An outcome file has what a small and a large model made of the same questions. A log draws 2,000 to 5,000 of them (with
 replacement), lets a logging policy choose and audit, gives noisy labels to some, and hides the rest. Candidates are
 then estimated from it as `signalbox compare` would, and held against the mean over the whole file. SIMULATED: who
 chose, who was audited, label noise (one label in ten says the opposite, which is part of the truth estimated), and for
@@ -25,7 +25,7 @@ import numpy as np
 from classifiers.artefact import load_default
 from classifiers.learned import LearnedClassifier
 from classifiers.training.dataset import read_outcomes
-from classifiers.training.enough import OUT_OF_SIGHT, support
+from classifiers.training.enough import LEAST, OUT_OF_SIGHT, support
 from classifiers.training.fit import one_thread
 from classifiers.training.off_policy import Logs, difference, see, value
 from classifiers.training.own_labels import in_folds
@@ -54,7 +54,7 @@ class Logging:
     audits: float
     explore: float
     labelled: float
-    requests: tuple[int, int] = (1000, 3000)
+    requests: tuple[int, int] = (2000, 5000)
     times: int = 1
     """One log in so many is enough, for what is only refused."""
 
@@ -119,9 +119,9 @@ def measure(here: World, how: Logging, logs: int, seed: int) -> list[dict[str, A
             candidate = here.choices[name][drawn]
             found = difference(quality, candidate, current)
             enough = support(quality, candidate, current, found)
-            in_sight = enough.unseen <= OUT_OF_SIGHT
-            row: dict[str, Any] = {"enough": enough.enough, "more": enough.more, "in_sight": in_sight}
-            if in_sight:
+            supported = enough.unseen <= OUT_OF_SIGHT and enough.effective >= LEAST
+            row: dict[str, Any] = {"enough": enough.enough, "more": enough.more, "supported": supported}
+            if supported:
                 paid = difference(cost, candidate, current)
                 whole = value(quality, candidate, (0.0, 1.0)), value(cost, candidate)
                 row["effective"] = found.effective
@@ -189,7 +189,7 @@ def _log(here: World, how: Logging, random: np.random.Generator) -> tuple[np.nda
 
 def _summed(name: str, truths: Mapping[str, tuple[float, float]], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     told = [row for row in rows if row["enough"]]
-    in_sight = [row for row in rows if row["in_sight"]]
+    supported = [row for row in rows if row["supported"]]
     refused = [row["more"] for row in rows if not row["enough"]]
     figures: dict[str, Any] = {}
     for what in ("quality", "quality difference", "cost", "cost difference"):
@@ -200,7 +200,7 @@ def _summed(name: str, truths: Mapping[str, tuple[float, float]], rows: Sequence
             held, width, error = (np.array([row[what][way][part] for row in told]) for part in range(3))
             figures[what][way] = {
                 "coverage": float(held.mean()),
-                "coverage_if_never_refused": float(np.mean([row[what][way][0] for row in in_sight])),
+                "coverage_however_wide": float(np.mean([row[what][way][0] for row in supported])),
                 "width": float(width.mean()),
                 "bias": float(error.mean()),
                 "rmse": float(np.sqrt((error**2).mean())),
@@ -210,6 +210,7 @@ def _summed(name: str, truths: Mapping[str, tuple[float, float]], rows: Sequence
         "quality": truths[name][0],
         "cost": truths[name][1],
         "told": len(told),
+        "supported": len(supported),
         "refused": len(refused) / len(rows),
         "more_median": float(np.median(refused)) if refused else None,
         "effective": float(np.mean([row["effective"] for row in told])) if told else None,

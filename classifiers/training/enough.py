@@ -66,7 +66,7 @@ def support(
         why = f"on {unseen:.1%} of {count} requests what one of them chooses is never seen"
     elif effective < LEAST:
         more = max(1, math.ceil(max(needed - worth, wanting)))
-        why = f"those on which they differ were seen {math.floor(effective)} times by effective size; {LEAST} are needed"
+        why = f"where they differ {math.floor(effective)} were seen, by effective size, and {LEAST} are needed"
     elif half > half_width:
         more = max(1, math.ceil(needed - worth))
         why = f"the interval of the difference is {half:.3f} to either side, wider than {half_width:g}"

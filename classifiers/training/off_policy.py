@@ -16,10 +16,11 @@ dr      guesses for every model, corrected by ips of what they missed (Dudik, La
         Guesses are cross-fitted: a request is guessed from the other folds (Chernozhukov et al. 2018).
 
 Intervals are 95 per cent: Student's t with as many degrees of freedom as the effective sample has requests less one,
-on the variance of the influence function. Shares s are estimated, which makes estimates more exact, not less:
-what the influence function shares with their scores is taken out of it (Hirano, Imbens and Ridder 2003). Weights are
-never clipped, for that would bias; a model seen with a chance below FLOOR counts as not seen at all, and then the
-question is refused. Effective sample size is Kish's, (sum w)^2 / sum w^2.
+on the variance of the influence function, set right for its skew (Hall 1992, On the removal of skewness by
+transformation: costs have long tails, and so have weights). Shares s are estimated, which makes estimates more exact,
+not less: what the influence function shares with their scores is taken out of it (Hirano, Imbens and Ridder 2003).
+Weights are never clipped, for that would bias; a model seen with a chance below FLOOR counts as not seen at all, and
+then the question is refused. Effective sample size is Kish's, (sum w)^2 / sum w^2.
 """
 
 from __future__ import annotations
@@ -174,14 +175,28 @@ def _estimates(
         middle, influence = term
         if gram is not None:
             influence = influence - basis @ (gram @ (basis.T @ influence))
-        half = wide * float(np.sqrt((influence**2).sum())) / len(influence)
-        low, high = middle - half, middle + half
+        low, high = _interval(middle, influence, wide)
         if bounds is not None and bounded:
             middle, low, high = (min(max(end, bounds[0]), bounds[1]) for end in (middle, low, high))
         return Figure(middle, low, high)
 
     # ips may well leave the bounds, and says by that how little it knows.
     return Estimates(figure(ips, False), figure(snips, True), figure(dr, True), effective)
+
+
+def _interval(middle: float, influence: Floats, wide: float) -> tuple[float, float]:
+    """wide: how many standard errors to either side, were there no skew."""
+    n = len(influence)
+    spread = float(np.sqrt((influence**2).mean()))
+    if spread == 0.0:
+        return middle, middle
+    skew = float((influence**3).mean()) / spread**3 / n**0.5
+    if abs(skew) < 1e-6:
+        ends = wide, -wide
+    else:
+        ends = tuple(3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0) for end in (wide, -wide))
+    low, high = (middle - spread / n**0.5 * float(end) for end in ends)
+    return min(low, middle), max(high, middle)
 
 
 def _guess(covariates: Floats, outcomes: Floats, known: Mask, seed: int) -> Floats:

@@ -130,6 +130,21 @@ def test_exploration_alone_answers_where_it_reached() -> None:
     assert found.dr.low <= worth_of(0.3) <= found.dr.high
 
 
+def test_an_interval_reaches_further_to_where_the_tail_of_costs_is() -> None:
+    random = np.random.default_rng(0)
+    held = missed_above = 0
+    truth = float(np.exp(0.5))
+    for _ in range(400):
+        costs = random.lognormal(size=100)
+        outcomes = np.column_stack([costs, np.full(100, NAN)])
+        found = value(see(logs(outcomes, [0] * 100, [[1.0, 0.0]] * 100)), always(SMALL, 100)).ips
+        assert found.value is not None and found.low is not None and found.high is not None
+        assert found.high - found.value > found.value - found.low
+        held += found.low <= truth <= found.high
+        missed_above += truth > found.high
+    assert held >= 0.92 * 400 and missed_above <= 0.07 * 400
+
+
 def test_the_same_choice_differs_by_nothing() -> None:
     sample, hard = drawn(1)
     seen = see(sample)
