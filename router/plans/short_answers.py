@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
 from msgspec import Struct, structs
 
 from router.plans.short_dates import read_date
+from router.plans.short_json import canonical_json, is_json
 from router.plans.short_numbers import Number, numbers_in, read_number, same_number, without_latex
 from router.plans.short_questions import Question
 from router.plans.short_words import COPULAS, YES_OR_NO, length_in_words, plain, short_text
 
 MOST_WORDS = 8
 _SHORT_CHARACTERS = 400
+_OPENED_CHARACTERS = 160
+"""So long may an answer be that opens with yes or no, where more than that may have been asked."""
+_LOOSE_WORDS = 3
+"""Case and punctuation of longer texts count: they may be what was asked for."""
 _TAIL_CHARACTERS = 4000
 _JSON_CHARACTERS = 20_000
 _CODE_CHARACTERS = 200
@@ -47,10 +51,12 @@ _LETTERS = re.compile(
 _EXPRESSION = re.compile(r"[+^=<>{}\[\]|\\;~]|\w\(|\s[-*/]\s|\d[-*/]\w|\w[-*/]\d")
 _YEAR = re.compile(r"\b(?:1\d|20)\d\d\b")
 _NUMBERS_JOINED = re.compile(r"\d[-/.–]\d")
+_LISTED = re.compile(r"\W{0,4}\d{1,3}[.):]\s")
 _OPENING = re.compile(r"\W{0,4}([^\W\d_]{1,12})")
 _HEDGED = re.compile(
-    r"\b(?:more|less|fewer|over|under|above|below|at least|at most|up to|between|not|never|or|nearly|almost|if|mehr|"
-    r"weniger|mindestens|höchstens|nicht|oder|fast|plus de|moins|presque|ou|más|menos|casi|o)\b",
+    r"\b(?:(?:in|year|since|until|step|option|question|chapter|page|version)\s+\d"
+    r"|(?:more|less|fewer|over|under|above|below|at least|at most|up to|between|not|never|or|nearly|almost|if|mehr"
+    r"|weniger|mindestens|höchstens|nicht|oder|fast|plus de|moins|presque|ou|más|menos|casi|o)\b)",
     re.IGNORECASE,
 )
 _AROUND_MARKS = re.compile(r"\s*([^\w\s])\s*")
@@ -84,8 +90,8 @@ def short_answer(text: str, question: Question = NO_QUESTION) -> Short | None:
         return None
     fenced = _FENCE.fullmatch(text)
     whole = fenced[1].strip() if fenced else text
-    if whole[0] in "{[" and len(whole) <= _JSON_CHARACTERS and (read := _json(whole)) is not _NOT_JSON:
-        canonical = _canonical(read)
+    if whole[0] in "{[" and len(whole) <= _JSON_CHARACTERS and is_json(whole):
+        canonical = canonical_json(whole, MOST_WORDS)
         return None if canonical is None else Short("json", canonical)
     if question.json:
         return None
@@ -146,6 +152,8 @@ def _short(said: str, question: Question, *, stated: bool = False) -> Short | No
         return _of_number(number)
     if _EXPRESSION.search(bare):
         return _code(bare)
+    if len(told.split()) > _LOOSE_WORDS:
+        return Short("text", " ".join(bare.split()))
     return Short("text", told) if told else None
 
 
@@ -156,7 +164,8 @@ def _between_the_lines(text: str, question: Question) -> Short | None:
         for line in (lines[0], text[-400:].rstrip().splitlines()[-1]):
             if letters := _chosen(_unmarked(line), question, stated=False):
                 return Short("choice", letters)
-    if question.yes_or_no and lines and (opening := _opening_yes_or_no(lines[0])):
+    bound = len(text) if question.only_yes_or_no else _OPENED_CHARACTERS
+    if question.yes_or_no and lines and len(text) <= bound and (opening := _opening_yes_or_no(lines[0])):
         return Short("yes_no", opening)
     last = text[-400:].rstrip().splitlines()[-1]
     if question.date and not question.number and len(dates := _dates_in(last)) == 1:
@@ -209,8 +218,10 @@ def _opening_yes_or_no(line: str) -> str | None:
 
 def _only_number(text: str) -> Number | None:
     """The one number of a sentence that says nothing else of it."""
+    if _LISTED.match(text) or text.rstrip("*_ ").endswith((":", "：")) or _HEDGED.search(text):
+        return None
     numbers = numbers_in(text[:_SHORT_CHARACTERS], 2)
-    return numbers[0] if len(numbers) == 1 and not _HEDGED.search(text) else None
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _dates_in(text: str) -> list[str]:
@@ -245,43 +256,3 @@ def _code(said: str) -> Short | None:
     if len(said) > _CODE_CHARACTERS:
         return None
     return Short("code", _AROUND_MARKS.sub(r"\1", " ".join(said.split())))
-
-
-class _NotJson:
-    pass
-
-
-_NOT_JSON = _NotJson()
-
-
-def _json(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _NOT_JSON
-
-
-def _canonical(value: Any) -> str | None:
-    """JSON with sorted names, plain numbers and texts made alike; None where a text in it is long."""
-    try:
-        return orjson.dumps(_alike(value), option=orjson.OPT_SORT_KEYS).decode()
-    except (_TooLong, orjson.JSONEncodeError, RecursionError):
-        return None
-
-
-class _TooLong(Exception):
-    pass
-
-
-def _alike(value: Any) -> Any:
-    if isinstance(value, str):
-        if length_in_words(value) > MOST_WORDS:
-            raise _TooLong
-        return plain(value) or value.strip()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _alike(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_alike(inner) for inner in value]
-    return value

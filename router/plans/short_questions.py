@@ -27,7 +27,7 @@ _NUMBER = re.compile(
     r"calculate|compute|evaluate|solve for|the (?:number|sum|total|product|average|value|difference|remainder) of|"
     r"wie ?viele?|wie (?:lange|alt|hoch|weit)|berechne|combien|calcule|cu[aá]nt[oa]s?|quant[oiae]s?\b|"
     r"сколько|多少|几个|いくつ|"
-    r"\d\s?[-+*/×÷^]\s?\d",
+    r"\d\s?[+*×÷^]\s?\d|\d\s[-−/]\s\d",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -45,13 +45,14 @@ _OPENS_YES_OR_NO = frozenset(
 
 
 class Question(Struct, frozen=True):
-    """options: letter -> its text, made alike. subject: of `What is X?`, the words of X."""
+    """options: letter -> its text, made alike. subject: of `What is X?`, the words of X. only_yes_or_no: it says so."""
 
     options: Mapping[str, str] = {}
     subject: tuple[str, ...] = ()
     number: bool = False
     date: bool = False
     yes_or_no: bool = False
+    only_yes_or_no: bool = False
     json: bool = False
 
 
@@ -61,13 +62,15 @@ def read_question(values: Mapping[str, Any]) -> Question:
     json = (values.get("response_format") or {}).get("type") in ("json_object", "json_schema")
     words = plain(_last_question(text)).split()
     chooses = " or " in f" {' '.join(words)} "
+    says_so = _YES_OR_NO.search(text) is not None
     opens = bool(words) and words[0] in _OPENS_YES_OR_NO and not chooses
     return Question(
         options=_options(text),
         subject=_subject(words),
         number=_NUMBER.search(text[-2000:]) is not None,
         date=_DATE.search(text[-2000:]) is not None,
-        yes_or_no=opens or _YES_OR_NO.search(text) is not None,
+        yes_or_no=opens or says_so,
+        only_yes_or_no=says_so,
         json=json,
     )
 

@@ -92,6 +92,8 @@ _SPACES = re.compile(r"\s+")
 _INNER = frozenset(".,:/%+@#&°−-$€£")
 """What counts between two letters or digits (3.5, 10:30, C++), though not at a word's edge."""
 _KEPT_AT_EDGE = frozenset("%+#°$€£−")
+_OPERATORS = frozenset("+-−/%")
+"""Stand by themselves for something: `2 + 3` is not `2 - 3`."""
 _DROPPED = frozenset("'’‘`´*_\"“”„«»")
 
 
@@ -147,6 +149,8 @@ def _spaced(text: str) -> str:
 
 
 def _trimmed(word: str) -> str:
+    if word in _OPERATORS:
+        return word
     start, end = 0, len(word)
     while start < end and word[start] in _INNER and word[start] not in "$€£+-−#.":
         start += 1

@@ -196,6 +196,28 @@ def test_yes_and_no_at_the_head_of_an_explanation_count_where_that_was_asked() -
     assert short_answer("No one knows, and nobody ever will, what it was that they had meant by it.", WHETHER) is None
 
 
+def test_numbers_that_only_stand_in_a_last_line_are_no_answer() -> None:
+    listed = "Here is what I found:\n1. the red one\n2. the green one\n3. the blue one"
+    assert short_answer(listed, COUNT) is None
+    assert short_answer("There were some of them, as everybody knows, in 1999.", COUNT) is None
+    assert short_answer("Let me count them all for you, one after the other, up to 12:", COUNT) is None
+    dated = asked("Give me the highest price.\n2022-01-03,150.20\n2022-01-04,151.70")
+    assert not dated.number, "a date is no sum"
+
+
+def test_an_essay_that_opens_with_yes_counts_only_where_just_that_was_asked() -> None:
+    essay = "Yes, there is one. " + "It has a name of its own, and much has been written about it since. " * 5
+    assert short_answer(essay, asked("Is there a word for that?")) is None
+    assert short_answer(essay, asked("Is there a word for that? Answer yes or no.")) == Short("yes_no", "yes")
+
+
+def test_case_and_punctuation_count_in_texts_of_more_than_a_few_words() -> None:
+    mend = asked("Mend the punctuation of: my name is john")
+    assert not agree(mend, "My name is John?", "My name is John.")
+    assert not agree(mend, "I have three dogs, and five cats.", "I have three dogs and five cats.")
+    assert agree(mend, "My name is John.", " My  name is John")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "alike"),
     [
@@ -238,7 +260,15 @@ def test_json_agrees_whatever_the_order_and_spelling_of_it() -> None:
     assert agree(wanted, '{"name": "Ada", "born": 1815}', '```json\n{"born": 1815.0, "name": "ada"}\n```')
     assert not agree(wanted, '{"name": "Ada"}', '{"name": "Bob"}')
     assert short_answer('{"why": "since it is what everybody has always said about it, of course"}', wanted) is None
+    assert not agree(wanted, '{"sum": "2x + 3"}', '{"sum": "2x - 3"}')
+    assert not agree(wanted, '{"sum": "-3"}', '{"sum": "3"}')
     assert short_answer("Ada", wanted) is None, "what was asked for is JSON"
+
+
+def test_options_that_are_sums_are_told_apart() -> None:
+    sums = asked("Which?\nA) 2x + 3\nB) 2x - 3\nC) 2x / 3")
+    assert short_answer("2x - 3", sums) == Short("choice", "B")
+    assert short_answer("2x / 3", sums) == Short("choice", "C")
 
 
 @pytest.mark.parametrize(
