@@ -136,19 +136,19 @@ async def test_a_start_without_redis_serves_and_counts(server: RedisServer) -> N
         assert await spent(store) == 9
 
 
-async def test_a_redis_that_hangs_costs_a_tenth_of_a_second_once(server: RedisServer) -> None:
+async def test_a_redis_that_hangs_is_waited_for_once_by_all_together(server: RedisServer) -> None:
     async with store_on(server.url) as store:
         await spend(store, 0.5)
         await flushed(store)
         server.pause()
         began = time.perf_counter()
         answers = await asyncio.gather(*(store.reserve([of(DAILY, dollars=0.1)], LEASE_MS) for _ in range(20)))
-        assert time.perf_counter() - began < 0.5
+        assert time.perf_counter() - began < 2, "a quarter of a second, and what a busy machine makes of it"
         assert all(isinstance(answer, Granted) for answer in answers)
         began = time.perf_counter()
         for _ in range(20):
             await store.reserve([of(DAILY, dollars=0.1)], LEASE_MS)
-        assert time.perf_counter() - began < 0.1
+        assert time.perf_counter() - began < 1, "nobody waits any more"
         server.resume()
         await until(lambda: store.state == "ok")
         assert [standing.day_held for standing in await store.peek([DAILY])] == [0], "nothing stays reserved there"
