@@ -87,7 +87,7 @@ class Gateway:
         for prepare in self.prepare:
             await prepare()
         await self.cache.start()
-        if self.policy.current.limits:
+        if any(policy.limits for policy in self.policy.called):
             await self.limits.store.start()
         await self.recorder.start()
         self._tasks = [asyncio.create_task(self._for_ever(watch)) for watch in self.watch]

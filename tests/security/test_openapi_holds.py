@@ -40,6 +40,7 @@ OPERATIONS = [
     "GET /api/limits",
     "GET /api/requests",
     "GET /api/requests/{request_id}",
+    "GET /api/shadow",
     "GET /api/summary",
     "GET /api/tail",
     "GET /healthz",
