@@ -13,6 +13,7 @@ from router.policy.compiled import Facts, Policy, Route, Selection
 from router.policy.decide import SelectionNeeded
 from router.selection.by_embedding import ByEmbedding, vectors_of
 from router.selection.selectors import not_asked
+from router.shadowing import tier_quality
 
 
 class Decider:
@@ -84,10 +85,7 @@ def pinned(policy: Policy, given: Mapping[str, Any]) -> Assessment:
     `gain` more; nothing supports it, and the task is unknown."""
     complexity = 0.5 if given.get("complexity") is None else given["complexity"]
     gain = 0.0 if given.get("gain") is None else given["gain"]
-    quality = {
-        card.name: 1 - complexity if card.tier == "small" else min(1.0, max(0.0, 1 - complexity + gain))
-        for card in policy.cards
-    }
+    quality = {card.name: tier_quality(card, complexity, gain) for card in policy.cards}
     return Assessment(
         complexity,
         {**quality, **(given.get("quality") or {})},
