@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from bench import promise_page
@@ -16,6 +17,11 @@ PAGE = (ROOT / "docs/cascades.md").read_text("utf-8")
 def test_the_page_is_made_of_the_raw_figures() -> None:
     assert promise_page.page(RAW) == PAGE
     assert set(promise_page.SECTIONS) <= set(RAW)
+
+
+def test_the_readme_begins_with_the_same_number() -> None:
+    [claim] = re.findall(r"\*\*A promise.+?\*\*", " ".join(PAGE.split()))
+    assert claim in " ".join((ROOT / "README.md").read_text("utf-8").split())
 
 
 def test_every_plan_kept_its_promise_as_often_as_is_said() -> None:
