@@ -2,7 +2,7 @@
 
     python -m bench.off_policy [--data DIR] [--logs 2000] [--out FILE]
 
-An outcome file has what a small and a large model made of the same questions. A log draws 2,000 to 5,000 of them (with
+An outcome file has what a small and a large model made of the same questions. A log draws 1,500 to 3,500 of them (with
 replacement), lets a logging policy choose and audit, gives noisy labels to some, and hides the rest. Candidates are
 then estimated from it as `signalbox compare` would, and held against the mean over the whole file. SIMULATED: who
 chose, who was audited, label noise (one label in ten says the opposite, which is part of the truth estimated), and for
@@ -54,7 +54,7 @@ class Logging:
     audits: float
     explore: float
     labelled: float
-    requests: tuple[int, int] = (2000, 5000)
+    requests: tuple[int, int] = (1500, 3500)
     times: int = 1
     """One log in so many is enough, for what is only refused."""
 
@@ -93,11 +93,9 @@ def world(name: str, data: Path) -> World:
     choices = {
         "current": _large_above(rank, 1 - LARGE_SHARE),
         "more to large": _large_above(rank, 0.40),
-        "less to large": _large_above(rank, 0.60),
-        "far less to large": _large_above(rank, 0.80),
+        "less to large": _large_above(rank, 0.80),
         "always small": _large_above(rank, 2.0),
         "another judge": _large_above(taught, 1 - LARGE_SHARE),
-        "at random": np.full((len(rank), 2), 0.5),
     }
     return World(quality, cost, np.column_stack([complexity, paired.features[:, LENGTH]]), rank, choices)
 
@@ -147,7 +145,7 @@ def misses(here: World, logs: int, seed: int, most: int = 3000) -> list[dict[str
     quality, table = here.quality, []
     random = np.random.default_rng(seed)
     looks = (100, 300, 1000, most)
-    for name in ("more to large", "current", "less to large", "always small"):
+    for name in ("more to large", "current", "less to large"):
         losses = quality[:, 1] - (here.choices[name] * quality).sum(1)
         truth = float(losses.mean())
         drawn = [losses[random.integers(0, len(losses), most)] for _ in range(logs)]

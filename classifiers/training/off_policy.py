@@ -168,29 +168,28 @@ def _estimates(
     seen: Seen, ips: Term, snips: Term, dr: Term, effective: float, bounds: tuple[float, float] | None
 ) -> Estimates:
     wide = float(stdtrit(max(effective - 1.0, 1.0), 0.975))
+    influences = np.stack([ips[1], snips[1], dr[1]])
     basis = seen.scores[:, seen.scores.any(axis=0)]
-    gram = np.linalg.pinv(basis.T @ basis) if basis.shape[1] else None
-
-    def figure(term: Term, bounded: bool) -> Figure:
-        middle, influence = term
-        if gram is not None:
-            influence = influence - basis @ (gram @ (basis.T @ influence))
-        low, high = _interval(middle, influence, wide)
-        if bounds is not None and bounded:
-            middle, low, high = (min(max(end, bounds[0]), bounds[1]) for end in (middle, low, high))
-        return Figure(middle, low, high)
-
-    # ips may well leave the bounds, and says by that how little it knows.
-    return Estimates(figure(ips, False), figure(snips, True), figure(dr, True), effective)
+    if basis.shape[1]:
+        influences = influences - influences @ basis @ np.linalg.pinv(basis.T @ basis) @ basis.T
+    figures: list[Figure] = []
+    for (middle, _), influence in zip((ips, snips, dr), influences, strict=True):
+        ends = [middle, *_interval(middle, influence, wide)]
+        # ips may well leave the bounds, and says by that how little it knows.
+        if bounds is not None and figures:
+            ends = [min(max(end, bounds[0]), bounds[1]) for end in ends]
+        figures.append(Figure(*ends))
+    return Estimates(figures[0], figures[1], figures[2], effective)
 
 
 def _interval(middle: float, influence: Floats, wide: float) -> tuple[float, float]:
     """wide: how many standard errors to either side, were there no skew."""
     n = len(influence)
-    spread = float(np.sqrt((influence**2).mean()))
+    squares = influence * influence
+    spread = float(np.sqrt(squares.mean()))
     if spread == 0.0:
         return middle, middle
-    skew = float((influence**3).mean()) / spread**3 / n**0.5
+    skew = float((squares * influence).mean()) / spread**3 / n**0.5
     if abs(skew) < 1e-6:
         ends = wide, -wide
     else:
@@ -212,17 +211,16 @@ def _guess(covariates: Floats, outcomes: Floats, known: Mask, seed: int) -> Floa
     design = np.hstack([np.ones((count, 1)), scaled])
     ridge = np.full(design.shape[1], RIDGE)
     ridge[0] = 1e-6
-    fold = np.random.default_rng(seed).permutation(count) % FOLDS
+    folds = np.array_split(np.random.default_rng(seed).permutation(count), FOLDS)
     grams, moments = [], []
-    for number in range(FOLDS):
-        rows = known & (fold == number)
-        grams.append(design[rows].T @ design[rows])
-        moments.append(design[rows].T @ outcomes[rows])
+    for rows in folds:
+        part = design[rows] * known[rows, None]
+        grams.append(part.T @ part)
+        moments.append(part.T @ outcomes[rows])
     guesses = np.zeros(count)
     low, high = outcomes[known].min(), outcomes[known].max()
-    for number in range(FOLDS):
-        gram, moment = sum(grams) - grams[number], sum(moments) - moments[number]
-        held_out = fold == number
+    for held_out, own_gram, own_moment in zip(folds, grams, moments, strict=True):
+        gram, moment = sum(grams) - own_gram, sum(moments) - own_moment
         guesses[held_out] = design[held_out] @ np.linalg.solve(gram + np.diag(ridge), moment)
     bounded: Floats = np.clip(guesses, low, high)
     return bounded
