@@ -163,6 +163,7 @@ class Gateway:
             self.limits.store.alone,
             self.limits.store.waiting,
             self.limits.store.dropped,
+            self.auditor.counts,
         )
 
     async def label(

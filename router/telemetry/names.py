@@ -21,6 +21,7 @@ RESULTS = ("ok", "refused", "caller_left", "broke_off", "failed")
 """How a call to a model ends: answered; answered with a 4xx that was passed on; the caller left; the answer broke off
 after it had begun; no answer (a retry or a fallback follows, where there is one)."""
 
+AUDIT_RESULTS = ("labelled", "overflowed", "over_budget", "failed", "unread")
 ENCODER_RESULTS = ("answered", "late", "busy", "failed", "resting", "missing")
 """What came of an ask of the encoder: an answer, or one of the troubles of `router.aside`."""
 
@@ -124,6 +125,7 @@ LIMITS_WAITING = _gauge(
     "signalbox_limits_waiting", "Accounts of requests that Redis has not been told of yet.", across="sum"
 )
 LIMITS_DROPPED = _counter("signalbox_limits_dropped_total", "Accounts of requests that Redis will never be told of.")
+AUDITS = _counter("signalbox_audits_total", "Requests drawn for an audit, by what became of them.", "result")
 LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
 LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
 LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.", across="sum")

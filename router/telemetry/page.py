@@ -142,6 +142,7 @@ def _parts(vitals: Vitals) -> Iterator[tuple[Metric, Figures]]:
     yield names.LIMITS_ALONE, {(): vitals.limits_alone}
     yield names.LIMITS_WAITING, {(): vitals.limits_waiting}
     yield names.LIMITS_DROPPED, {(): vitals.limits_dropped}
+    yield names.AUDITS, {(result,): vitals.audits.get(result, 0) for result in names.AUDIT_RESULTS}
     yield names.LEDGER_WRITTEN, {(): vitals.ledger_written}
     yield names.LEDGER_DROPPED, {(): vitals.ledger_dropped}
     yield names.LEDGER_WAITING, {(): vitals.ledger_waiting}

@@ -11,6 +11,7 @@ class Vitals:
     """parts: whether each is well. breakers: `closed`, `half_open` or `open` for each model of the policy.
 
     condition_errors: by route and rule, since the policy was loaded. limits_refused: by limit and bound.
+    audits: by what became of them.
     """
 
     policy_name: str
@@ -30,3 +31,4 @@ class Vitals:
     limits_alone: int = 0
     limits_waiting: int = 0
     limits_dropped: int = 0
+    audits: Mapping[str, int] = field(default_factory=dict)
