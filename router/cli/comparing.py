@@ -189,22 +189,23 @@ def _lines(found: Estimated) -> Iterator[str]:
     if found.refusal is not None:
         yield found.refusal
     if found.quality is not None:
-        yield from _table("quality", found.quality, 1.0)
+        yield from _table("quality", found.quality, 1.0, ".3f")
     if found.cost_usd is not None:
-        yield from _table("dollars for 1,000 requests", found.cost_usd, 1000.0)
+        yield from _table("dollars for 1,000 requests", found.cost_usd, 1000.0, ".4g")
     elif found.quality is not None:
         yield "cost      unknown: a choice's cost was never seen on some requests"
 
 
-def _table(name: str, told: Told, times: float) -> Iterator[str]:
-    yield f"{name:28}{'IPS':>26}{'SNIPS':>26}{'doubly robust':>26}{'effective':>11}"
+def _table(name: str, told: Told, times: float, digits: str) -> Iterator[str]:
+    yield f"{name:28}{'IPS':>30}{'SNIPS':>30}{'doubly robust':>30}{'effective':>11}"
     for side in ("candidate", "current", "difference"):
         one = getattr(told, side)
-        cells = "".join(f"{_shown(figure, times):>26}" for figure in (one.ips, one.snips, one.dr))
+        cells = "".join(f"{_shown(figure, times, digits):>30}" for figure in (one.ips, one.snips, one.dr))
         yield f"  {side:26}{cells}{one.effective:>11.0f}"
 
 
-def _shown(figure: Figure, times: float) -> str:
+def _shown(figure: Figure, times: float, digits: str) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return "-"
-    return f"{figure.value * times:.3f} [{figure.low * times:.3f}, {figure.high * times:.3f}]"
+    value, low, high = (format(end * times, digits) for end in (figure.value, figure.low, figure.high))
+    return f"{value} [{low}, {high}]"
