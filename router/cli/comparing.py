@@ -191,16 +191,16 @@ def _lines(found: Estimated) -> Iterator[str]:
     if found.quality is not None:
         yield from _table("quality", found.quality, 1.0, ".3f")
     if found.cost_usd is not None:
-        yield from _table("dollars for 1,000 requests", found.cost_usd, 1000.0, ".4g")
+        yield from _table("dollars for 1,000 requests", found.cost_usd, 1000.0, ".3g")
     elif found.quality is not None:
         yield "cost      unknown: a choice's cost was never seen on some requests"
 
 
 def _table(name: str, told: Told, times: float, digits: str) -> Iterator[str]:
-    yield f"{name:28}{'IPS':>30}{'SNIPS':>30}{'doubly robust':>30}{'effective':>11}"
+    yield f"{name:28}{'IPS':>28}{'SNIPS':>28}{'doubly robust':>28}{'effective':>11}"
     for side in ("candidate", "current", "difference"):
         one = getattr(told, side)
-        cells = "".join(f"{_shown(figure, times, digits):>30}" for figure in (one.ips, one.snips, one.dr))
+        cells = "".join(f"{_shown(figure, times, digits):>28}" for figure in (one.ips, one.snips, one.dr))
         yield f"  {side:26}{cells}{one.effective:>11.0f}"
 
 
