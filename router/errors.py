@@ -6,7 +6,8 @@ SignalboxError
 │   ├── PolicyError                 a policy file, with file:line:column
 │   └── StoreError                  a database that is foreign, newer or out of reach
 │       ├── StoreAway               out of reach, locked, full or starting: may succeed later
-│       └── RowsRefused             the database is well, but one of the rows does not fit it
+│       ├── RowsRefused             the database is well, but one of the rows does not fit it
+│       └── StoreBusy               another does there what only one may do at a time
 └── RequestError                    one request: status, type, code, param, fault, retry_after
     ├── CallerError (caller)
     │   ├── BadRequest         400  invalid_request / ours
@@ -67,6 +68,10 @@ class StoreAway(StoreError):
 
 class RowsRefused(StoreError):
     """The database is well but will not take these rows; one of them is at fault, and none was written."""
+
+
+class StoreBusy(StoreError):
+    """Another process does there what only one may do at a time: a retraining, say."""
 
 
 class PolicyError(ConfigError):

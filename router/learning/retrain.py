@@ -67,8 +67,15 @@ async def retrain(
     """Fits a candidate on the older labelled requests of `window` and compares it on the newest fifth.
 
     promote: make it current if the gate lets it through. tier: of the judge whose requests are learned from; no encoder
-    is needed for it. Raises StoreAway, and ArtefactError where the current artefact cannot be read.
+    is needed for it. Raises StoreAway, StoreBusy while another retraining runs on the same ledger, and ArtefactError
+    where the current artefact cannot be read. One that is killed leaves nothing behind: the candidate and its report
+    come into the registry in one transaction, at the end.
     """
+    async with store.alone("retraining"):
+        return await _retrain(store, window, promote, by, tier, seed, say)
+
+
+async def _retrain(store: Store, window: Window, promote: bool, by: str, tier: str, seed: int, say: Say) -> Retraining:
     registry = Registry(store)
     parent = await registry.current()
     with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:

@@ -69,4 +69,9 @@ class Store(Writer, Protocol):
         """Inside `transaction`: waits until no other has the turn, and keeps it until the end of the block."""
         ...
 
+    def alone(self, what: str) -> AbstractAsyncContextManager[None]:
+        """While the block lasts nobody else does `what` on this ledger, on any machine. Raises StoreBusy at once where
+        somebody does. A process that dies lets go."""
+        ...
+
     async def aclose(self) -> None: ...

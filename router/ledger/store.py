@@ -21,6 +21,7 @@ from classifiers.contract import LabelSource
 from router.domain import Outcome
 from router.errors import StoreError
 from router.ledger import schema
+from router.ledger.alone import alone_on
 from router.ledger.connect import WRITES, border, engine_for, sqlite_file
 from router.ledger.partitions import Partitions, drop_before, wait_briefly
 from router.ledger.rows import Row, clean, features_row, outcome_row, text_row
@@ -136,6 +137,13 @@ class SqlStore:
         """See `contract.Store.take_turn`. SQLite's writers take turns anyway."""
         if self._postgres:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
+
+    @asynccontextmanager
+    async def alone(self, what: str) -> AsyncIterator[None]:
+        """See `contract.Store.alone`."""
+        with border():
+            async with alone_on(self._engine, sqlite_file(self._engine), what):
+                yield
 
     async def aclose(self) -> None:
         """Closes every connection."""
