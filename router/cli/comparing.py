@@ -197,10 +197,10 @@ def _lines(found: Estimated) -> Iterator[str]:
 
 
 def _table(name: str, told: Told, times: float, digits: str) -> Iterator[str]:
-    yield f"{name:28}{'IPS':>28}{'SNIPS':>28}{'doubly robust':>28}{'effective':>11}"
+    yield f"{name:28}{'IPS':>31}{'SNIPS':>31}{'doubly robust':>31}{'effective':>11}"
     for side in ("candidate", "current", "difference"):
         one = getattr(told, side)
-        cells = "".join(f"{_shown(figure, times, digits):>28}" for figure in (one.ips, one.snips, one.dr))
+        cells = "".join(f"{_shown(figure, times, digits):>31}" for figure in (one.ips, one.snips, one.dr))
         yield f"  {side:26}{cells}{one.effective:>11.0f}"
 
 
