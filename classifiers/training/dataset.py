@@ -20,13 +20,14 @@ from classifiers.tasks import TASKS
 
 SEED_FILES: Final = tuple(
     Path(__file__).with_name("seed") / f"{name}.jsonl"
-    for name in ("chat", "fields", "everyday", "tasks", "turns", "desk", "tongues", "depths")
+    for name in "chat fields everyday tasks turns desk tongues depths trades corners".split()
 )
 """Our own chat prompts, a file an author: prompts of one told far less about those of another than its own folds did.
 
 `chat` holds all that people ask, `fields` many fields of knowledge, `everyday` plain asks, `tasks` what is hard to tell
 apart, `turns` answers to what was said before, `desk` work and study, `tongues` no English, `depths` every level of a
-field. The last three were written when the test prompts had shown where tasks and languages were weak.
+field, `trades` many trades, `corners` what is easily taken for another task or level. The last five were written when
+the test prompts had shown where tasks and languages were weak.
 """
 
 LEVELS: Final = ("trivial", "easy", "hard", "expert")
@@ -101,8 +102,10 @@ def read_outcomes(path: Path) -> list[OutcomeRow]:
             for number, line in enumerate(lines, 1):
                 try:
                     rows.append(_outcome(json.loads(line)))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise TrainingError(f"{path}:{number}: not an outcome line ({error!r})") from error
+                except KeyError as missing:
+                    raise TrainingError(f"{path}:{number}: not an outcome line: {missing} is missing") from None
+                except (ValueError, TypeError, AttributeError) as error:
+                    raise TrainingError(f"{path}:{number}: not an outcome line: {error}") from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path}: {error}") from error
     return rows

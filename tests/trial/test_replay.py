@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from router.cli import app
+from tests.docs.reading import DOCS, blocks_of
 from tests.trial.outcomes import data_file, line, policy_file
 
 HI, LONG = "hi", "hello " * 300
@@ -136,5 +137,12 @@ def test_a_file_that_is_no_outcome_file_ends_with_2_and_its_line(tmp_path: Path)
     broken = tmp_path / "data.jsonl"
     broken.write_text('{"query_id": "a", "domain": "d", "query": "x", "outcomes": {}}\n{"query": "y"}\n')
     result = run(policy_file(tmp_path, BY_LENGTH), broken)
-    assert result.exit_code == 2 and f"{broken}:2: not an outcome line" in result.stderr
+    assert result.exit_code == 2 and f"{broken}:2: not an outcome line: 'domain' is missing" in result.stderr
     assert run(policy_file(tmp_path, BY_LENGTH), tmp_path / "none.jsonl").exit_code == 2
+
+
+def test_the_line_that_the_page_on_commands_shows_is_one(tmp_path: Path) -> None:
+    [shown] = [block.text for block in blocks_of(DOCS / "commands.md") if block.heading == "Outcome files"]
+    names = ["--as", "small=qwen2.5-3b", "--as", "large=gpt-4.1"]
+    result = run(policy_file(tmp_path, BY_LENGTH), data_file(tmp_path, orjson.loads(shown)), *names, "--json")
+    assert result.exit_code == 0 and orjson.loads(result.stdout)["rows"] == 1, result.stderr
