@@ -27,7 +27,7 @@ from classifiers.learned import LearnedClassifier
 CARDS = (ModelCard("small", "qwen2.5:3b", "small"), ModelCard("large", "vendor/large", "large"))
 TOKENS = (20, 60, 250, 1000)
 ROUNDS = 2000
-PASSES = 3
+PASSES = 5
 WARM_UP = 50
 ENGLISH = (
     "please explain how the cache decides which answer to keep when two requests arrive at once and compare it with a"

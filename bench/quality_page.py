@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bench import quality_bars
+
 Raw = Mapping[str, Any]
 
 FILES: Final = {
@@ -73,6 +75,7 @@ def page(raw: Raw) -> str:
         HEAD,
         textwrap.fill(TAKE.format(beside_length=_beside_length(raw)), 120, break_long_words=False),
         *(tell(raw) for part, tell in SECTIONS.items() if part in raw),
+        quality_bars.tell(raw),
         _footer(raw),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
@@ -219,8 +222,8 @@ def _chat(raw: Raw) -> str:
 
 {found["n"]} prompts that were written for testing alone, in many languages, {found["with_earlier_turns"]} with
 earlier turns. **Their levels and tasks were set by us**, by the people who wrote them, not measured on models. Nobody
-who wrote training prompts saw them, but this table was looked at three times, and the last three of eight authors were
-asked for the tasks and languages it had shown to be weak: **so it is not quite blind**. `right
+who wrote training prompts saw them, but this table was looked at four times, and the last five of ten authors were
+asked for what it had shown to be weak: **so it is not quite blind**. `right
 side` is the share of prompts with trivial and easy below complexity 0.35 and hard and expert above it, where 0.35
 itself rests on anchors set by us, and a hard prompt is anchored at 0.275, so most of the wrong sides are hard prompts
 below it. `follow-ups` are the same two figures of those with earlier turns. Task type, length and random make
@@ -363,7 +366,8 @@ def _latency(raw: Raw) -> str:
     text = """
 ## What judging costs
 
-Thread CPU of one assessment in milliseconds, one ask at a time, every ask another one (`bench/judge.py`).
+Thread CPU of one assessment in milliseconds, one ask at a time, every ask another one, the least of five passes by a
+judge just loaded (`bench/judge.py`): the machine is shared, and a single pass had its p99 by what else ran there.
 
 """
     return text + _table(

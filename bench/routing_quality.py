@@ -126,7 +126,10 @@ def latency(bench: Bench) -> Any:
 def calibration(bench: Bench) -> Any:
     """What training measured of the shipped artefact on rows its heads had not seen."""
     report = json.loads((DEFAULT_FOLDER / "report.json").read_text("utf-8"))
-    return {"small_head": report["small_head"]}
+    of_chat = report["chat"]["each author left out"]
+    learned = next(row for row in of_chat["routers"] if row["router"] == "learned")
+    authors = {"task_accuracy": of_chat["task_accuracy"], "level_spearman": learned["level_spearman"]}
+    return {"small_head": report["small_head"], "authors_left_out": authors}
 
 
 def encoder(bench: Bench) -> Any:

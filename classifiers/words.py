@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from classifiers import function_words, lexicon, reading
-from classifiers.grams import LEAD_WORDS, LONGEST_WORD, buckets_of, grams_of
+from classifiers.grams import LEAD_WORDS, LONGEST_WORD, OPENING_WORDS, buckets_of, grams_of, opening_of
 from classifiers.reading import Reading
 from classifiers.vectors import WordVectors
 
@@ -90,7 +90,7 @@ class WordIndex(dict[str, Word]):
             told = buckets_of(read)
             strange = 0.0 if self._find_substrings(read.text, lead, says) or telling else 0.5
         else:  # a quarter of telling words is enough to know the language, and so not to find it strange
-            told = sorted({*grams, *leads[:LEAD_WORDS]})
+            told = sorted({*grams, *leads[:LEAD_WORDS], *opening_of(grams[:OPENING_WORDS])})
             strange = strangers / count * max(0.0, 1.0 - 4.0 * telling / count)
         return Findings(lead, says, list(counts[_CONCEPTS:_TELLING]), b"".join(rows), known / count, strange, told)
 

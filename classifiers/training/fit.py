@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -44,6 +44,8 @@ WITHIN_PULL, ACROSS_PULL = 10_000.0, 3_300.0
 CENTRES: Final = 64
 GRAM_LOUDNESS: Final = 2.0
 GRAM_RIDGE: Final = 1.0
+GRAM_TOLERANCE, GRAM_STEPS = 0.01, 200
+"""Where its search ends: so much of each goal is left over, or after so many steps."""
 
 _LENGTH: Final = names().index("units")
 
@@ -173,18 +175,58 @@ def fit_grams(
     """
     counts = np.array([len(found) for found in buckets])
     values = np.repeat(np.where(counts > 0, counts, 1) ** -0.5, counts)
-    where = (np.repeat(np.arange(len(buckets)), counts), np.concatenate([np.array(found, int) for found in buckets]))
-    words = sparse.csr_matrix((values, where), shape=(len(buckets), BUCKETS))
+    # Only rows that are named; most of the table is of words that nobody wrote.
+    named, columns = np.unique(np.concatenate([np.array(found, int) for found in buckets]), return_inverse=True)
+    where = (np.repeat(np.arange(len(buckets)), counts), columns)
+    words = sparse.csr_matrix((values * GRAM_LOUDNESS, where), shape=(len(buckets), len(named)))
     dense = Scaling.of(features, weights).apply(features) / features.shape[1] ** 0.5
     goals = np.column_stack([-np.log(labels / (1.0 - labels)), *(np.array(tasks) == np.array(TASKS)[:, None])])
     goals = (goals - goals.mean(axis=0)) / np.maximum(goals.std(axis=0), 1e-3)
-    design = sparse.hstack([sparse.csr_matrix(dense), words * GRAM_LOUDNESS]).tocsr()
     with one_thread():
-        model = Ridge(alpha=GRAM_RIDGE, solver="sparse_cg", tol=1e-3).fit(design, goals, sample_weight=weights)
-    found = model.coef_[:, features.shape[1] :].T * GRAM_LOUDNESS
-    spread = np.maximum((words @ found).std(axis=0), 1e-6)
+        found = _ridge_of_words(dense, words, goals, weights)
+    spread = np.maximum(np.asarray(words @ found).std(axis=0), 1e-6)
+    found *= GRAM_LOUDNESS
     step = np.maximum(np.abs(found).max(axis=0), 1e-6) / 127.0
-    return GramTable(np.rint(found / step).astype(np.int8), (step / spread).astype(np.float32))
+    table = np.zeros((BUCKETS, goals.shape[1]), np.int8)
+    table[named] = np.rint(found / step).astype(np.int8)
+    return GramTable(table, (step / spread).astype(np.float32))
+
+
+def _ridge_of_words(dense: Floats, words: sparse.csr_matrix, goals: Floats, weights: Floats) -> Floats:
+    """What ridge regression on dense and words together, with an intercept, gives to the words; shape (words, goals).
+
+    Conjugate gradients on the dual (one unknown a row and goal), all goals at once: rows are far fewer than words.
+    """
+    shares, root = weights / weights.sum(), np.sqrt(weights)[:, None]
+    turned = words.T.tocsr()
+    middle = [(shares @ part)[:, None] for part in (dense, words)]
+
+    def weighed(dual: Floats) -> tuple[Floats, Floats]:
+        """The coefficients that a dual stands for: of dense, of words."""
+        rows = root * dual
+        total = rows.sum(axis=0)
+        return dense.T @ rows - middle[0] * total, turned @ rows - middle[1] * total
+
+    def applied(dual: Floats) -> Floats:
+        of_dense, of_words = weighed(dual)
+        said = dense @ of_dense + words @ of_words - middle[0].T @ of_dense - middle[1].T @ of_words
+        product: Floats = root * said + GRAM_RIDGE * dual
+        return product
+
+    rest = root * (goals - shares @ goals)
+    dual, way = np.zeros_like(rest), rest.copy()
+    length = (rest**2).sum(axis=0)
+    enough = length * GRAM_TOLERANCE**2
+    for _ in range(GRAM_STEPS):
+        if (length <= enough).all():
+            break
+        ahead = applied(way)
+        step = length / np.maximum((way * ahead).sum(axis=0), 1e-300)
+        dual += step * way
+        rest -= step * ahead
+        before, length = length, (rest**2).sum(axis=0)
+        way = rest + length / np.maximum(before, 1e-300) * way
+    return weighed(dual)[1]
 
 
 def fit_gate(features: Floats, chat: NDArray[np.bool_], strength: float) -> Floats:

@@ -37,7 +37,7 @@ from classifiers.training.fit import (
 
 STRENGTHS: Final = (0.001, 0.003, 0.01, 0.03)
 """Of the chat heads."""
-TASK_STRENGTH: Final = 0.03
+TASK_STRENGTH: Final = 0.01
 GATE_STRENGTH: Final = 0.3
 CHAT_LEAN: Final = 1.3
 """Logits by which an ask is taken for chat before anything is known of it. Chat is what a gateway sees, and a chat ask

@@ -55,9 +55,13 @@ def test_features_and_their_digest_come_together(classifier: Classifier) -> None
 
 
 def test_a_megabyte_is_judged_by_its_head_and_tail(classifier: Classifier) -> None:
-    middle = "The cat sat on the mat and looked at the rain. " * 22_000
-    judged = classifier.assess(AskText(f"Fix the typos in this text:\n\n{middle}"), CARDS)
-    assert judged.complexity < 0.35
+    light, hard = "The cat sat on the mat and looked at the rain. ", "Prove the lemma, and derive its spectral bound. "
+    judged, buried = (
+        classifier.assess(AskText(f"Fix the typos in this text:\n\n{light * 200}{middle}{light * 200}"), CARDS)
+        for middle in (light * 22_000, hard * 22_000)
+    )
+    assert judged.complexity == pytest.approx(buried.complexity, abs=1e-3)
+    assert judged.complexity < 0.5
 
 
 @pytest.mark.parametrize("text", ["hello", "thanks a lot", "ok", "merci beaucoup", "谢谢", "translate apple to Dutch"])

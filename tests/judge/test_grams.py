@@ -21,9 +21,14 @@ def buckets(text: str) -> list[int]:
 
 
 def test_a_word_counts_once_and_its_order_does_not_matter_after_the_opening() -> None:
-    opening = "please tell me all "
+    opening = "please tell me all there is "
     assert buckets(f"{opening}about rust and about rust") == buckets(f"{opening}rust about and")
     assert buckets("prove it") != buckets("it was long ago that they set out to prove")
+
+
+def test_how_an_ask_begins_counts_beside_its_words() -> None:
+    asked = set(buckets("write a song"))
+    assert len(asked & set(buckets("write a plan"))) > len(asked & set(buckets("plan a write")))
 
 
 def test_scripts_without_spaces_are_read_by_characters_and_pairs() -> None:
