@@ -11,14 +11,14 @@ WHATS: Final = ("quality", "quality difference", "cost", "cost difference")
 
 
 def coverage(raw: Mapping[str, Any]) -> str:
-    """How many of the 95% intervals held the truth, least and most over candidates, were none refused; widths as means.
-
-    Last: of the doubly robust ones that were told, for candidates told of in MANY logs.
+    """How many of the 95% intervals held the truth, least and most over candidates, in logs with enough support however
+    wide they were; widths as means over candidates, of those told. Last: of the doubly robust ones that were told. Only
+    candidates with MANY such logs, since of fewer the shares are too uncertain.
     """
     rows = []
     for file, of_file in raw["files"].items():
         for scene, candidates in of_file["scenes"].items():
-            told = [one for one in candidates if one["figures"]]
+            told = [one for one in candidates if one["supported"] >= MANY]
             for what in WHATS if told else ():
                 cells = [f"{_range(told, what, way)}, {_mean(told, what, way, 'width'):.3f}" for way in WAYS]
                 rows.append([file, scene, what, str(len(told)), *cells, _told(told, what)])
