@@ -73,7 +73,12 @@ def explain(
     from router.cli.policy_beside import canary_of
     from router.policy.decide import resolve
     from router.policy.load import load_policy
+    from router.policy.suggest import did_you_mean
+    from router.privacy import KINDS
 
+    for kind in private or ():
+        if kind not in KINDS:
+            refuse(f"no kind of private text is called `{kind}`{did_you_mean(kind, KINDS)}")
     with errors_as_exit(ConfigError):
         policy = load_policy(file, os.environ)
         values = _body(ask, body, model)

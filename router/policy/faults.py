@@ -37,10 +37,12 @@ def _fault(document: Document, fault: Mapping[str, Any], shape: type[BaseModel],
         where = f" in `{_dotted(path[:-1])}`" if path[:-1] else ""
         return document.error(f"`{path[-1]}` is missing{where}", path[:-1])
     if "[key]" in fault["loc"]:
-        return document.error("a name is made of letters, digits and `. _ : / @ + -`", path, at_key=True)
+        return document.error("a name is made of letters A to Z, digits and `. _ : / @ + -`", path, at_key=True)
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if path and path[-1] == "base_url" and kind == "string_pattern_mismatch":
+    if path and path[-1] in ("base_url", "url") and kind == "string_pattern_mismatch":
         message = "should be an http:// or https:// URL without user and password"
+    if kind in ("model_type", "dict_type"):
+        message = "should have keys of its own, as in `{key: value}`"
     return document.error(f"`{_dotted(path)}` {message}" if path else message, path)
 
 

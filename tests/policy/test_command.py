@@ -100,7 +100,7 @@ def test_a_whole_body_can_be_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [[], ["--ask", "a", "--body", "b"], ["--body", "missing.json"], ["--ask", "hi", "--model", "nobody"],
-     ["--ask", "hi", "--header", "no colon"]],
+     ["--ask", "hi", "--header", "no colon"], ["--ask", "hi", "--private", "emial"]],
 )  # fmt: skip
 def test_bad_input_ends_with_2(arguments: list[str]) -> None:
     assert run("explain", DEFAULT, *arguments).exit_code == 2
