@@ -57,6 +57,9 @@ class Retrievers:
             if status != 200:
                 kind = UpstreamRefusedKey if status in (401, 403) else UpstreamBroken
                 raise kind(f"The retriever `{retriever.name}` answered {status}.")
+            if body is None:
+                most = MOST_ANSWER_BYTES >> 20
+                raise UpstreamBroken(f"The answer of the retriever `{retriever.name}` is larger than {most} MB.")
             passages = read_passages(body, retriever.top)
         except TimeoutError:
             error = UpstreamTimeout(f"The retriever `{retriever.name}` took longer than {retriever.timeout:g} s.")
@@ -73,8 +76,11 @@ class Retrievers:
             self._pool = None
             await pool.aclose()
 
-    async def _asked(self, retriever: RetrieverSpec, query: str, request_id: str) -> tuple[int, bytes]:
-        """Status and body. A kept connection that was closed meanwhile is tried past once: nothing is changed by it."""
+    async def _asked(self, retriever: RetrieverSpec, query: str, request_id: str) -> tuple[int, bytes | None]:
+        """Status and body, None where that is too large.
+
+        A kept connection that was closed meanwhile is tried past once: nothing is changed by it.
+        """
         try:
             return await self._exchange(retriever, query, request_id)
         except ConnectionLost as lost:
@@ -89,7 +95,7 @@ class Retrievers:
 
     async def _exchange(
         self, retriever: RetrieverSpec, query: str, request_id: str, *, anew: bool = False
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes | None]:
         loop = asyncio.get_running_loop()
         if (pool := self._pool) is None:
             pool = self._pool = Pool(loop)
@@ -106,7 +112,10 @@ class Retrievers:
         try:
             response = connection.begin(head.encode("latin-1"), body)
             await response.head()
-            return response.status, await response.rest(MOST_ANSWER_BYTES)
+            try:
+                return response.status, await response.rest(MOST_ANSWER_BYTES)
+            except TooLarge:  # answered all the same, and so paid for
+                return response.status, None
         finally:
             if response is None:
                 connection.abort()
@@ -125,8 +134,6 @@ def _authorization(retriever: RetrieverSpec) -> str:
 
 def _failed(retriever: RetrieverSpec, failure: HttpFailure | OSError) -> UpstreamError:
     name = retriever.name
-    if isinstance(failure, TooLarge):
-        return UpstreamBroken(f"The answer of the retriever `{name}` is larger than {MOST_ANSWER_BYTES >> 20} MB.")
     if isinstance(failure, TimeoutError):  # of the system, while connecting
         return UpstreamUnreachable(f"The retriever `{name}` cannot be reached (TimeoutError).")
     if isinstance(failure, OSError):

@@ -107,6 +107,7 @@ async def test_an_answer_that_is_none_brings_nothing_and_says_why(
         found = await ask(retrievers, url)
     assert found.passages == ()
     assert found.error is not None and found.error.message == why
+    assert found.status == 200, "what it answered with 200 is paid for"
 
 
 @pytest.mark.parametrize(
