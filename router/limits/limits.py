@@ -79,7 +79,7 @@ class Limits:
         """How full the budgets are, and which models have no room for this ask. Reads only.
 
         may_pay: whether deciding may call a model. Raises RateLimited or BudgetSpent where it may, and nothing is left
-        to pay it from.
+        to pay it from, or fewer tokens than any answer may take.
         """
         book = self._book(policy)
         pays = may_pay and book.pays_to_select
@@ -89,7 +89,9 @@ class Limits:
         standings = await self.store.peek([*callers, *book.of_models])
         paying = list(zip(callers, standings, strict=False))
         if pays:
-            self._refuse_if_full(paying)
+            models = policy.models.values()
+            least = min(call_of(model, ask.input_tokens, ask.output_tokens, choices).tokens for model in models)
+            self._refuse_if_full(paying, Amount(1, least, 1))
         used = max((standing.share(counter) for counter, standing in paying), default=0.0)
         spent: dict[str, str] = {}
         waits: list[int] = []
@@ -178,12 +180,13 @@ class Limits:
             raise ModelSpent(model, reason, answer.wait_ms / 1000)
         raise error_of(answer, callers)
 
-    def _refuse_if_full(self, standings: Sequence[tuple[Counter, Standing]]) -> None:
+    def _refuse_if_full(self, standings: Sequence[tuple[Counter, Standing]], least: Amount) -> None:
         for number, (counter, standing) in enumerate(standings):
-            if (found := _in_the_way(counter, standing, Amount(1, 1, 1))) is not None:
+            if (found := _in_the_way(counter, standing, least)) is not None:
                 self.refused[counter.name, found[0]] += 1
                 refused = Refused(number, *found, tuple(standing for _, standing in standings))
-                raise error_of(refused, [Charge(counter, 1, 1, 1) for counter, _ in standings])
+                charges = [Charge(counter, 1, least.tokens, least.nano) for counter, _ in standings]
+                raise error_of(refused, charges)
 
     def _book(self, policy: Policy) -> Book:
         book = self._books.get(policy.digest)

@@ -263,7 +263,12 @@ def test_a_plan_of_several_calls_may_make_all_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", ["{name: one, per: key, requests_per_minute: 1}", "{name: one, per: key, dollars_per_day: 0.03}"]
+    "limit",
+    [
+        "{name: one, per: key, requests_per_minute: 1}",
+        "{name: one, per: key, dollars_per_day: 0.03}",
+        "{name: one, per: key, tokens_per_minute: 3000}",  # a thousand are left, and the ask takes fifteen hundred
+    ],
 )
 async def test_nobody_who_has_nothing_left_is_read_options_to_at_a_price(limit: str) -> None:
     desk = Desk(limit)
