@@ -91,6 +91,14 @@ async def test_garbage_is_answered_with_400_and_strange_paths_with_404(relay: Ho
             await client.post("/nowhere", body={}, cast_to=object)
 
 
+@pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "#"}, {"type": "array", "minItems": "x"}])
+async def test_a_schema_that_nothing_can_satisfy_is_a_400_too(schema: dict[str, object]) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "response_format": wanted}
+    async with StandIn("m", str).serve() as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 400
+
+
 async def test_it_stops_at_once_with_clients_still_connected() -> None:
     standin = StandIn("m", lambda _: "never")
     standin.script.append(Fault("hang"))

@@ -139,7 +139,10 @@ class StandIn:
         fault = reply.fault
         if fault is not None and fault.kind in ("status", "hang", "html", "close_before", "redirect"):
             return await self._refuse(connection, entry, dialect, fault)
-        said = self._said(asked, reply)
+        try:
+            said = self._said(asked, reply)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return await self._send(connection, entry, 400, dialect.error(400, f"No such schema: {error!r}."))
         self._bill(entry, said, 0.0)
         if asked.stream and (fault is None or fault.kind != "plain"):
             return await self._stream(connection, entry, dialect, said, reply)
