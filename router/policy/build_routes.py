@@ -53,6 +53,8 @@ class Named:
 
     def model(self, name: str, at: Path) -> str:
         """The name, if it is a model's."""
+        if name in self.options:
+            raise self.document.error(f"`{name}` is an option; only `ask`, `first` and `select` take those", at)
         return known(self.document, name, self.models, at)
 
     def part(self, name: str, at: Path) -> Part:
