@@ -74,7 +74,7 @@ def test_the_shipped_encoder_artefact_is_small_and_judges_logged_vectors_without
     artefact = load_tier("encoder")
     assert weights_of(artefact) == WEIGHTS_SHA256
     assert artefact.featurise.size <= 512
-    assert sum(path.stat().st_size for path in SHIPPED["encoder"].iterdir()) < 2_000_000
+    assert sum(path.stat().st_size for path in SHIPPED["encoder"].iterdir()) < 3_000_000
     judged = LearnedClassifier(artefact).assess_features(artefact.support_mean, CARDS)
     assert 0.0 <= judged.complexity <= 1.0 and judged.classifier == f"encoder@{artefact.digest}"
 
