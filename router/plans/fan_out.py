@@ -1,7 +1,8 @@
 """The plan `fan_out`: several parts at once, models and data sources alike, and one answer made of theirs.
 
 `vote` sends what most agree on, `best_of` what the judge picks: one part's answer, byte for byte. `fuse` sends what
-the judge writes from all of them, as it comes. Parts that fail are left out; with one left its answer goes out.
+the judge writes from all of them, as it comes. Parts that fail, refuse or say nothing are left out; with one left its
+answer goes out, with none the decision's fallback is asked.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 
 from router.domain import ModelSpec, RuleTrace, Terms
 from router.errors import UpstreamError
+from router.plans.checks import worth_giving
 from router.plans.contract import InnerCall, Served, Work
 from router.plans.forms import calls_of, form_of
 from router.plans.heard import said
@@ -36,11 +38,12 @@ class FanOut:
             return await self._alone(work, terms)
         async with Together(self._reach, self._ask_of, work, terms.parts, "part") as asking:
             tally = await _all_in(asking, work, terms)
-            if asking.good:
-                return await self._combined(asking, tally, work, terms)
+            good = [place for place in asking.good if worth_giving(asking.drafts[place], work.body.values)]
+            if good or (asking.good and not work.decision.fallback):
+                return await self._combined(asking, good or asking.good, tally, work, terms)
             if not work.decision.fallback:
                 return asking.failed()
-        _tell(work, "all parts failed")
+        _tell(work, "all parts failed, refused, or said nothing" if asking.good else "all parts failed")
         return await asked_in_turn(self._reach, work, work.decision.fallback)
 
     async def _alone(self, work: Work, terms: Terms) -> Served:
@@ -49,8 +52,8 @@ class FanOut:
         work.ask_instead(await self._ask_of(first, work))
         return await asked_in_turn(self._reach, work, (first.model, *work.decision.fallback))
 
-    async def _combined(self, asking: Together, tally: Tally, work: Work, terms: Terms) -> Served:
-        good = asking.good
+    async def _combined(self, asking: Together, good: list[int], tally: Tally, work: Work, terms: Terms) -> Served:
+        """One answer of those that are worth giving; an empty one or a refusal is nobody's to weigh."""
         voted = next((place for place in tally.leading if place in good), good[0])
         if len(good) == 1:
             _tell(work, f"only {terms.parts[voted].name} answered")
@@ -59,7 +62,7 @@ class FanOut:
         if any(asking.drafts[place].tool_calls for place in good):
             _tell(work, f"the answer of {terms.parts[voted].name}: answers with tool calls are put to the vote")
             return asking.serve(voted)
-        if terms.combine == "vote" or len(agreeing) == len(good):
+        if terms.combine == "vote" or set(tally.leading) >= set(good):
             why = f"{', '.join(agreeing)} agree" if len(agreeing) > 1 else "no two agree"
             _tell(work, f"the answer of {terms.parts[voted].name}: {why}")
             return asking.serve(voted)

@@ -337,3 +337,24 @@ async def test_a_stream_that_waits_is_held_with_comments(tmp_path: Path) -> None
         assert text_of(answer) == "four"
         row = await it.ledger()
         assert row.row["model"] == "large" and row.cost_usd == approx(it.billed_usd)
+
+
+@pytest.mark.parametrize("combine", ["vote", "best_of", "fuse"])
+async def test_empty_answers_and_refusals_are_nobodys_to_weigh(tmp_path: Path, combine: str) -> None:
+    says = {"a": "I'm sorry, but I can't help with that.", "b": "Paris, on the Seine.", "c": "", "large": "unasked"}
+    async with house(tmp_path, rule(combine), says) as it:
+        answer = await it.ask(QUESTION)
+        assert text_of(answer) == "Paris, on the Seine."
+        row = await it.ledger()
+        assert row.purposes == [("part", "a"), ("part", "c")]
+        assert row.cost_usd == approx(it.billed_usd)
+
+
+async def test_where_all_refuse_the_fallback_is_asked(tmp_path: Path) -> None:
+    no = "I cannot assist with that request."
+    written = rule("fuse").removesuffix("}") + ", fallback: [large]}"
+    async with house(tmp_path, written, {"a": no, "b": no, "c": no, "large": "Paris"}) as it:
+        assert text_of(await it.ask(QUESTION)) == "Paris"
+        row = await it.ledger()
+        assert row.purposes == [("part", "a"), ("part", "b"), ("part", "c")]
+        assert row.cost_usd == approx(it.billed_usd)
