@@ -22,7 +22,7 @@ from .stack import Process, Stack, running_stack, wait_ready
 TENANT_KEY = NEEDED["SIGNALBOX_API_KEYS"].split(":")[1]
 CALLER = {"authorization": f"Bearer {TENANT_KEY}"}
 ADMIN = {"authorization": f"Bearer {NEEDED['SIGNALBOX_ADMIN_KEY']}"}
-LABELLED = 60
+LABELLED = 150
 HTTP = httpx.Client(timeout=30)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.plans.checks import CHECKS, code, empty, first_failed, refusal, schema, truncated, units, worth_giving
 from router.policy.rule_schema import CHECKS as NAMES
-from tests.plans.answers import answer, asking
+from tests.plans.saying import answer, asking
 
 HI = asking("hi")
 
