@@ -57,6 +57,12 @@ class Named:
             raise self.document.error(f"`{name}` is an option; only `ask`, `first` and `select` take those", at)
         return known(self.document, name, self.models, at)
 
+    def several(self, names: list[str] | None, at: Path) -> tuple[str, ...] | None:
+        """The names, each a model's and there once; None where the file is silent."""
+        for number, name in enumerate(names or ()):
+            self.model(name, (*at, number))
+        return known_names(self.document, names, self.models, at)
+
     def part(self, name: str, at: Path) -> Part:
         """Whoever is asked under a name: a model or an option."""
         if name in self.models:
@@ -132,7 +138,7 @@ def _rule(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> Rul
         if verb != "choose" and getattr(entry, key) is not None:
             raise document.error(f"`{key}` goes with `choose`, not with `{verb}`", (*at, key), at_key=True)
     act = _act(verb, entry, at, baseline, named)
-    fallback = known_names(document, entry.fallback, named.models, (*at, "fallback"))
+    fallback = named.several(entry.fallback, (*at, "fallback"))
     condition = None if entry.when is None else _condition(entry, entry.when, (*at, "when"), named)
     return Rule(entry.name, act, condition, fallback)
 
@@ -170,7 +176,7 @@ def _choose(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> C
             raise document.error(f"`{key}` goes with `choose: {goes_with}`", (*at, key), at_key=True)
     if entry.threshold is not None and entry.keep_quality is None and entry.max_cost is None:
         raise document.error("`threshold` is what keeps a `keep_quality` or a `max_cost`: give one", (*at, "threshold"))
-    among = known_names(document, entry.among, named.models, (*at, "among")) or tuple(named.models)
+    among = named.several(entry.among, (*at, "among")) or tuple(named.models)
     if entry.max_cost is not None and baseline is not None:
         for name in dict.fromkeys((baseline, *among)):
             if named.models[name].price is None:

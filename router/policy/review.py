@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.policy.compiled import Policy
+from router.policy.compiled import Policy, Route
 from router.policy.lint.conditions import condition_findings
 from router.policy.lint.finding import Finding
 from router.policy.lint.standby import standby_findings
 from router.policy.lint.unused import models_of, unused_findings
-from router.prices import lookup
+from router.prices import estimate_usd, lookup
+
+_USUAL_TOKENS = 500
+"""Of an ask, and of its answer, where a usual one is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +50,20 @@ def review(policy: Policy) -> Review:
             notes.append(
                 f"route {route.name}: its baseline {route.baseline} is never asked here: savings are against a guess"
             )
+        cost = None if route.audit is None else _audit_usd(policy, route)
+        if route.audit is not None and cost is not None and cost > route.audit.budget_usd:
+            notes.append(
+                f"route {route.name}: one audit of a usual ask takes about ${cost:.4f}, more than its budget of "
+                f"${route.audit.budget_usd:g} a day: hardly any will run"
+            )
     findings = (*unused_findings(policy), *condition_findings(policy), *standby_findings(policy))
     return Review(findings, tuple(notes))
+
+
+def _audit_usd(policy: Policy, route: Route) -> float | None:
+    """Dollars that one audit of a usual ask takes: an answer of the baseline, and both answers weighed twice."""
+    assert route.audit is not None and route.baseline is not None
+    baseline, judge = policy.models[route.baseline].price, policy.models[route.audit.judge].price
+    answer = estimate_usd(_USUAL_TOKENS, _USUAL_TOKENS, baseline)
+    weighing = estimate_usd(3 * _USUAL_TOKENS, 100, judge)
+    return None if answer is None or weighing is None else answer + 2 * weighing

@@ -198,3 +198,10 @@ def test_what_is_said_of_conditions_holds_for_every_ask(one: str, other: str, as
         assert first
     if covers(one, other) and second:
         assert first
+
+
+@pytest.mark.parametrize(("budget", "noted"), [(0.001, True), (1, False)])
+def test_a_budget_that_no_audit_fits_into_is_noted(budget: float, noted: bool) -> None:
+    audit = f"audit: {{rate: 0.1, judge: medium, budget_per_day: {budget}}}"
+    policy = policy_of(USES_ALL, f"baseline: large\n    privacy: observe\n    {audit}")
+    assert any("one audit of a usual ask takes about $0.01" in note for note in review(policy).notes) is noted

@@ -117,6 +117,8 @@ def test_the_best_within_the_bill() -> None:
         ("choose: best, max_cost: 0.5", "the price of `odd` is unknown"),
         ("cascade: {first: small, then: small}", "must be another"),
         ("cascade: {first: smal, then: large}", "no model or option is called `smal`; did you mean `small`?"),
+        ("use: small, fallback: [proof]", "`proof` is an option; only"),
+        ("choose: cheapest, among: [small, proof]", "`proof` is an option; only"),
         ("cascade: {first: small, then: proof}", "`proof` is an option; only `ask`, `first` and `select` take those"),
         ("use: proof", "`proof` is an option"),
         ("cascade: {first: small, then: large, checks: [speling]}", "checks"),
