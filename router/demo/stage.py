@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -27,6 +28,9 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 """How long a child may take to answer; loading litellm takes some seconds on a small machine."""
 STOP_SECONDS = 8.0
+
+
+_UNWINDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StageError(SignalboxError):
@@ -71,16 +75,17 @@ class Stage:
         """Starts `python -m module arguments` in the background; its words go to `name.log`. Returns its pid."""
         log = (self.folder / f"{name}.log").open("wb")
         self._logs.append(log)
-        child = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.folder,
-            env=self.environ(extra),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C on the terminal is ours to handle; we end the children in order.
-        )
-        self._children.append((name, child))
+        with _undisturbed():  # or a child could be born that nobody knows of, and so nobody ends
+            child = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=self.folder,
+                env=self.environ(extra),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C on the terminal is ours to handle; we end the children in order.
+            )
+            self._children.append((name, child))
         return child.pid
 
     def run(self, module: str, arguments: Sequence[str], extra: Mapping[str, str], seconds: float = 120.0) -> str:
@@ -140,6 +145,23 @@ def stop_on_terminate() -> None:
 
     signal.signal(signal.SIGTERM, unwind)
     signal.signal(signal.SIGHUP, unwind)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds back what would unwind the stack until the block is done; only a main thread is told of signals at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: told.append(number)) for number in _UNWINDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if told:
+            raise KeyboardInterrupt
 
 
 def clean_environ() -> Mapping[str, str]:

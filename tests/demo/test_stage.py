@@ -69,3 +69,24 @@ def test_a_server_of_our_own_is_reached_past_a_proxy():
     )
     proxied = {**os.environ, "http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
     subprocess.run([sys.executable, "-c", script], env=proxied, timeout=30, check=True)
+
+
+def test_a_stop_in_the_moment_a_child_is_born_still_ends_the_child(tmp_path: Path) -> None:
+    script = tmp_path / "stop_me.py"
+    script.write_text(
+        "import os, signal, subprocess, sys\n"
+        "from router.demo import stage\n"
+        "stage.stop_on_terminate()\n"
+        "real = subprocess.Popen\n"
+        "def born(*given, **named):\n"
+        "    child = real(*given, **named)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print(child.pid, flush=True)\n"
+        "    return child\n"
+        "subprocess.Popen = born\n"
+        "with stage.Stage(os.environ) as made:\n"
+        "    made.start('sleeper', 'timeit', ['-n', '1', '-r', '1', 'import time; time.sleep(60)'], {})\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, timeout=30, check=False)
+    assert done.returncode != 0 and b"KeyboardInterrupt" in done.stderr
+    assert not alive(int(done.stdout))
