@@ -121,7 +121,8 @@ async def test_one_that_is_killed_in_mid_answer_counts_as_failed_and_is_paid_for
 
 
 async def test_an_upstream_that_refuses_the_request_does_not_agree_either(tmp_path: Path) -> None:
-    says = {"a": Reply("", fault=Fault("status", 400)), "b": "Paris", "c": "Paris"}
+    late = Reply("Paris", latency_seconds=0.5)  # or the vote is over before the refusal is heard
+    says = {"a": Reply("", fault=Fault("status", 400)), "b": late, "c": late}
     async with house(tmp_path, RULE, says) as it:
         assert text_of(await it.ask(QUESTION)) == "Paris"
         told = await it.ledger()
