@@ -99,9 +99,9 @@ class House:
         self.url, self.gateway = url, gateway
         self._client = httpx.AsyncClient(base_url=url, timeout=60)
 
-    async def ask(self, takes: list[Take]) -> list[str]:
-        """Asks every query; which model answered each. Raises RehearsalError where one was not answered."""
-        answered: dict[int, str] = {}
+    async def ask(self, takes: list[Take]) -> list[tuple[str, str]]:
+        """Asks every query; (which model answered, the request id) of each. Raises RehearsalError where none did."""
+        answered: dict[int, tuple[str, str]] = {}
         waiting = list(reversed(takes))
 
         async def work() -> None:
@@ -113,7 +113,7 @@ class House:
                 reply = await self._client.post("/v1/chat/completions", json=body)
                 if reply.status_code != 200:
                     raise RehearsalError(f"query {take.number} was answered {reply.status_code}: {reply.text[:200]}")
-                answered[take.number] = reply.headers["x-signalbox-model"]
+                answered[take.number] = (reply.headers["x-signalbox-model"], reply.headers["x-request-id"])
 
         workers = [asyncio.create_task(work()) for _ in range(AT_A_TIME)]
         try:

@@ -11,7 +11,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from router.domain import Price
 from router.errors import SettingsError
 from router.judge import Judge
 from router.learning.retrain import retrain
-from router.ledger.pairs import audits_cost
+from router.ledger.pairs import audits_cost, other_answers
 from router.ledger.store import SqlStore
 from router.ledger.window import Window
 from router.policy.compiled import Choose, Policy
@@ -34,7 +34,6 @@ from router.policy.setting import set_number
 from router.rehearsal.figures import (
     KEPT,
     Prices,
-    Recorded,
     calibration,
     compared,
     curve_of,
@@ -50,6 +49,8 @@ from router.trial.tuning_logged import logged_rows
 Say = Callable[[str], None]
 UPTAKE_SECONDS: Final = 30.0
 ROUTE: Final = "auto"
+LEAST_AUDITED: Final = 50
+"""Audits of the first half on which thresholds are set beforehand; with fewer none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class Script:
 class Part:
     """One stretch of requests. kept, bill: shares of always-large's quality and bill; audits: what audits and judging
     took, as a share of the same bill. judge: who judged it; threshold: by which the promise was kept on it.
-    ece: of the predicted quality of the small model. random, length, default, hindsight: the quality kept at the
-    same bill (hindsight: by the judge's own ranking, at the best threshold). domain: share of the commonest one.
+    ece: of the predicted quality of the small model. random, length, default, oracle: the quality kept at the same
+    bill by other rankings. labels: requests audited so far.
     """
 
     requests: int
@@ -129,30 +130,35 @@ class _Rehearsal:
         self._shipped: Classifier = house.gateway.judge.classifier
         self._cards = tuple(policy.models[name].card for name in (small, large))
         self._threshold: float | None = None
+        self._asked: dict[str, Take] = {}
+        """What was asked so far, by the id of its request."""
 
     async def play(self) -> dict[str, Any]:
         takes, every = list(self._script.takes), self._script.every
+        half = next((start for start in range(0, len(takes), every) if 2 * start >= len(takes)), 0)
+        at_half: Classifier = self._shipped
+        parts = []
         await self._store.open()
-        parts, heard = [], []
         try:
-            trained_on = 0
             for start in range(0, len(takes), every):
                 stretch = takes[start : start + every]
-                trust = self._trust(self._house.gateway.judge.classifier, stretch)
+                judge = self._house.gateway.judge.classifier
+                if start == half:
+                    at_half = judge  # what it learns later it has learned from the second half itself
+                trust = self._trust(judge, stretch)
                 began = time.time()
                 answered = await self._house.ask(stretch)
                 await self._house.settle()
-                heard += answered
-                part = await self._part(stretch, answered, trust, began)
+                self._asked |= {request_id: take for take, (_, request_id) in zip(stretch, answered, strict=True)}
+                part = await self._part(stretch, [model for model, _ in answered], trust, began)
                 if start + every < len(takes):
                     part = await self._learn(part)
                 parts.append(part)
-                trained_on = start + len(stretch)
                 self._say(
-                    f"{trained_on} requests: kept {part.kept:.3f} for {part.bill:.3f} of the bill "
+                    f"{start + len(stretch)} requests: kept {part.kept:.3f} for {part.bill:.3f} of the bill "
                     f"+ {part.audits:.3f} for audits; {part.gate}"
                 )
-            return await self._summary(takes, parts)
+            return await self._summary(takes[:half], takes[half:], at_half, parts)
         finally:
             await self._store.aclose()
 
@@ -228,33 +234,32 @@ class _Rehearsal:
                 await self._until(lambda: self._house.gateway.policy.current.label == label, "the new threshold")
         return Part(**{**_fields(part), "promoted": done.promoted, "gate": done.reason})
 
-    async def _summary(self, takes: Sequence[Take], parts: Sequence[Part]) -> dict[str, Any]:
-        """The second half against other ways of routing it, by thresholds set on the first half and in hindsight."""
-        half = len(takes) // 2
-        first, second = takes[:half], takes[half:]
+    async def _summary(
+        self, first: Sequence[Take], second: Sequence[Take], learned: Classifier, parts: Sequence[Part]
+    ) -> dict[str, Any]:
+        """The second half against other ways of routing it, by thresholds set on the first half and in hindsight.
+
+        learned: the judge as it was when the second half began. Its threshold is set on audits that it has learned
+        from, as `policy tune --logs` does too, so it is somewhat bold.
+        """
         recorded = recorded_of(second, self._prices)
-        learned = self._house.gateway.judge.classifier
-        chance = np.random.default_rng(self._script.seed + 1).random(len(takes))
         trusts = {
             "learned": self._trust(learned, second)[0],
             "default": self._trust(self._shipped, second)[0],
             "length": -recorded.length,
-            "random": chance[half:],
+            "random": np.random.default_rng(self._script.seed + 1).random(len(second)),
             "oracle": oracle_trust(recorded),
         }
-        audited, taught = await self._judged(first)
-        fixed = (
-            {
-                name: fixed_beforehand(trust, recorded, taught_trust, audited)
-                for name, trust, taught_trust in (
-                    ("learned", trusts["learned"], self._trust(learned, taught)[0]),
-                    ("default", trusts["default"], self._trust(self._shipped, taught)[0]),
-                    ("length", trusts["length"], -audited.length),
-                )
+        judged = await self._audited(first)
+        audited = recorded_of(judged, self._prices)
+        fixed = {}
+        if len(judged) >= LEAST_AUDITED:
+            taught = {
+                "learned": self._trust(learned, judged)[0],
+                "default": self._trust(self._shipped, judged)[0],
+                "length": -audited.length,
             }
-            if len(taught) >= 50
-            else {}
-        )
+            fixed = {name: fixed_beforehand(trusts[name], recorded, taught[name], audited) for name in taught}
         return {
             "parts": [_fields(part) for part in parts],
             "second_half": {
@@ -267,25 +272,16 @@ class _Rehearsal:
             },
         }
 
-    async def _judged(self, takes: Sequence[Take]) -> tuple[Recorded, list[Take]]:
-        """Of some queries those that were audited, with the judge's scores in the place of the recorded ones."""
-        by_query = {take.query: take for take in takes}
-        cast_scores = Cast(takes, self._script.noise, self._script.seed)
-        drawn = np.random.default_rng(self._script.seed + 2).random(len(takes)) < self._script.audit
-        taught = [take for take, is_drawn in zip(by_query.values(), drawn, strict=True) if is_drawn]
-        seen = [
-            Take(
-                take.number,
-                take.query,
-                take.domain,
-                cast_scores.judged(take, "small"),
-                cast_scores.judged(take, "large"),
-                take.small_tokens,
-                take.large_tokens,
-            )
-            for take in taught
-        ]
-        return recorded_of(seen, self._prices), taught
+    async def _audited(self, takes: Sequence[Take]) -> list[Take]:
+        """Of some queries those that the gateway audited, with the judge's scores in the place of the recorded ones."""
+        wanted, found = {take.number for take in takes}, []
+        for request_id, other in (await other_answers(self._store, Window(0.0, time.time() + 60))).items():
+            take = self._asked[request_id]
+            if take.number in wanted:
+                by_small = other.row.model == self._small
+                small, large = (other.score, other.own_score) if by_small else (other.own_score, other.score)
+                found.append(replace(take, small=small, large=large))
+        return found
 
     async def _until(self, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + UPTAKE_SECONDS
