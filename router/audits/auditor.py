@@ -168,10 +168,11 @@ class Auditor:
 
     async def _audit(self, job: Job) -> None:
         sample = job.sample
-        day, spent = self._today(sample.route)
-        if spent + _expected_usd(sample) > sample.settings.budget_usd:
+        expected = _expected_usd(sample)
+        if self._spent_today(sample.route) + expected > sample.settings.budget_usd:
             self.counts["over_budget"] += 1
             return
+        self._spend(sample.route, expected)  # at once, for others run beside it
         rows: list[Outcome] = []
         self.running += 1
         try:
@@ -179,11 +180,13 @@ class Auditor:
         except SignalboxError as error:
             self.counts["failed"] += 1
             log.debug("an audit came to nothing: %s", error)
+        except Exception:  # or those that run beside it would be cancelled
+            self.counts["failed"] += 1
+            log.exception("an audit broke")
         finally:
             self.running -= 1
             cost = sum(row.cost_nano or 0 for row in rows) / 1e9
-            _, spent = self._today(sample.route)
-            self._spent[sample.route] = (day, spent + cost)
+            self._spend(sample.route, cost - expected)
             for row in rows:
                 self._record(row)
 
@@ -230,11 +233,16 @@ class Auditor:
             rows += (attempt_row(job.row, f"{name}.{n}", attempt) for n, attempt in enumerate(work.failed, start=1))
             rows += (inner_row(job.row, f"{name}.cut{n}", call) for n, call in enumerate(work.inner, start=1))
 
-    def _today(self, route: str) -> tuple[int, float]:
-        """The day, UTC, and the dollars that a route's audits took on it."""
-        day = int(self._clock() // _DAY_SECONDS)
-        spent_on, spent = self._spent.get(route, (day, 0.0))
-        return day, spent if spent_on == day else 0.0
+    def _spent_today(self, route: str) -> float:
+        """Dollars that a route's audits took on this day, UTC, those under way as expected."""
+        day, spent = self._spent.get(route, (0, 0.0))
+        return spent if day == self._day() else 0.0
+
+    def _spend(self, route: str, dollars: float) -> None:
+        self._spent[route] = (self._day(), max(0.0, self._spent_today(route) + dollars))
+
+    def _day(self) -> int:
+        return int(self._clock() // _DAY_SECONDS)
 
 
 def _other(route: Route, policy: Policy, decision: Decision) -> ModelSpec | None:
