@@ -33,6 +33,7 @@ def test_span_and_group_are_chosen_and_stand_in_the_address(chromium: Browser, s
         page.goto("/dashboard")
         page.get_by_role("navigation", name="Span of time").get_by_role("link", name="30d").click()
         page.get_by_role("navigation", name="Group costs by").get_by_role("link", name="tenant").click()
+        page.wait_for_url("**by=tenant*")
         assert query_of(page) == {"since": "30d", "by": "tenant"}
         page.goto(f"/dashboard?{SPAN}&by=tenant")
         assert page.locator("#by-tenant tbody th").all_inner_texts() == ["acme", "globex"]
@@ -76,6 +77,7 @@ def test_a_cost_table_is_ordered_by_a_click_on_its_head(chromium: Browser, serve
             )
             assert shown == sorted(shown, reverse=backwards)
         head.get_by_role("link", name="Task").click()
+        expect(head.locator("th", has_text="Task").first).to_have_attribute("aria-sort", "ascending")
         *names, last = page.locator("#by-task tbody th").all_inner_texts()
         assert names == sorted(names)
         assert last == "no task", "what has no name comes last"
