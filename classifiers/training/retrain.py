@@ -7,22 +7,18 @@ centred on the current ones. Privately asked requests have no features and never
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from classifiers.artefact import Artefact, created, save_artefact
+from classifiers.artefact import Artefact
 from classifiers.contract import LoggedDecision
-from classifiers.training import measures
 from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
 from classifiers.training.fit import Floats, Scaling, folds, logits, one_thread
 from classifiers.training.heads import generic_logits
 from classifiers.training.labels import capped, combined
-from classifiers.training.measures import Figure
 
 MINIMUM_LABELS: Final = 20
 """Of a head; with fewer it stays as it is."""
@@ -31,8 +27,7 @@ PULLS: Final = (300.0, 100.0, 30.0, 10.0)
 SURE: Final = 2.0
 """Standard errors by which held-out labels must favour a step. Several are tried, so one would let noise in."""
 FOLDS: Final = 5
-HOLD_OUT: Final = 0.2
-_ROW: Final = {"small": 0, "large": 1}
+ROW: Final = {"small": 0, "large": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +78,6 @@ class RetrainReport:
         return any(change.step != "kept" for change in self.heads)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Current and candidate on the same held-out requests, for the models that really answered them.
-
-    Lower is better for the losses, higher for AUC. difference: candidate minus current log loss, with its interval.
-    """
-
-    n: int
-    current: Mapping[str, Figure]
-    candidate: Mapping[str, Figure]
-    difference: Figure
-    moved: float
-    """Share of requests that cross complexity 0.35."""
-
-    @property
-    def better(self) -> bool:
-        """The candidate's log loss is lower, and the whole interval says so."""
-        return self.difference.high is not None and self.difference.high < 0.0
-
-    @property
-    def not_worse(self) -> bool:
-        """Nothing speaks against the candidate: the interval does not lie wholly above zero."""
-        return self.n == 0 or (self.difference.low is not None and self.difference.low <= 0.0)
-
-
-def newest(
-    logged: Sequence[LoggedDecision], share: float = HOLD_OUT
-) -> tuple[list[LoggedDecision], list[LoggedDecision]]:
-    """(older, newest share) of the labelled requests, by time; ties by request id."""
-    ordered = sorted((row for row in logged if row.labels), key=lambda row: (row.at_unix, row.request_id))
-    cut = len(ordered) - round(len(ordered) * share)
-    return ordered[:cut], ordered[cut:]
-
-
 def retrain_from_logs(
     logged: Sequence[LoggedDecision], current: Artefact, *, seed: int = 0
 ) -> tuple[Artefact, RetrainReport]:
@@ -129,55 +90,20 @@ def retrain_from_logs(
         return _retrain(logged, current, seed)
 
 
-def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDecision], *, seed: int = 0) -> Comparison:
-    """Both artefacts on labelled requests neither was trained on, with 95 per cent bootstrap intervals."""
-    labelled, _ = _usable(held_out, current)
-    n = len(labelled.scores)
-    if n == 0 or candidate.featurise.digest != current.featurise.digest:
-        return Comparison(0, {}, {}, Figure(None), 0.0)
-    shares = [_shares(artefact, labelled) for artefact in (current, candidate)]
-    losses = [_losses(share, labelled.scores) for share in shares]
-
-    def difference(i: NDArray[np.intp]) -> float:
-        return float(np.average(losses[1][i] - losses[0][i], weights=labelled.weights[i]))
-
-    generic = [_complexity(artefact, labelled) for artefact in (current, candidate)]
-    return Comparison(
-        n=n,
-        current=_figures(shares[0], labelled, seed),
-        candidate=_figures(shares[1], labelled, seed),
-        difference=measures.bootstrap(difference, n, seed),
-        moved=float(np.mean((generic[0] >= 0.35) != (generic[1] >= 0.35))),
-    )
-
-
-def save_retrained(
-    artefact: Artefact, folder: Path, current: Artefact, report: RetrainReport, comparison: Comparison | None
-) -> Artefact:
-    """Write a retrained artefact with what it came from and how it compared; see `artefact.save_artefact`."""
-    about: dict[str, Any] = {
-        "created": created(),
-        "parent": current.digest,
-        "retraining": asdict(report),
-        "comparison": asdict(comparison) if comparison is not None else None,
-    }
-    return save_artefact(artefact, folder, about, {})
-
-
 def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> tuple[Artefact, RetrainReport]:
-    labelled, report = _usable(logged, current)
+    labelled, report = usable(logged, current)
     heads = current.heads.astype(np.float64)
     changes: list[HeadChange] = []
-    for tier, row in _ROW.items():
-        of_tier = [index for index, decision in enumerate(labelled.decisions) if _tier(decision) == tier]
+    for tier, row in ROW.items():
+        of_tier = [index for index, decision in enumerate(labelled.decisions) if tier_of(decision) == tier]
         heads[row], change = _refit(f"tier {tier}", heads[row], labelled.part(of_tier), seed)
         changes.append(change)
     own = {model: heads[2 + number] for number, model in enumerate(current.models)}
     tiers = dict(zip(current.models, current.tiers, strict=True))
     for model in sorted({decision.model.model.lower() for decision in labelled.decisions}):
         of_model = [index for index, row in enumerate(labelled.decisions) if row.model.model.lower() == model]
-        tier = tiers.get(model) or _tier(labelled.decisions[of_model[0]])
-        head, change = _refit(f"model {model}", own.get(model, heads[_ROW[tier]]), labelled.part(of_model), seed)
+        tier = tiers.get(model) or tier_of(labelled.decisions[of_model[0]])
+        head, change = _refit(f"model {model}", own.get(model, heads[ROW[tier]]), labelled.part(of_model), seed)
         if change.step != "kept":
             own[model], tiers[model] = head, tier
         changes.append(change)
@@ -195,13 +121,13 @@ def _refit(name: str, current: Floats, labelled: Labelled, seed: int) -> tuple[F
     if count < MINIMUM_LABELS or len(set(groups)) < FOLDS:
         return current, HeadChange(name, count, "kept", None, None)
     candidates = [("shifted", None), *(("refitted", pull) for pull in PULLS)]
-    before = _losses(sigmoid(logits(current, labelled.features)), labelled.scores)
+    before = losses(sigmoid(logits(current, labelled.features)), labelled.scores)
     held_out = {pull: np.zeros(count) for _, pull in candidates}
     for seen, unseen in folds(groups, FOLDS, seed):
         for _, pull in candidates:
             head = _fitted(current, labelled.part([int(index) for index in seen]), pull)
             shares = sigmoid(logits(head, labelled.features[unseen]))
-            held_out[pull][unseen] = _losses(shares, labelled.scores[unseen])
+            held_out[pull][unseen] = losses(shares, labelled.scores[unseen])
     weights = labelled.weights / labelled.weights.mean()
     incumbent, step, pull, best = before, "kept", None, current
     for next_step, next_pull in candidates:  # from the most cautious to the boldest
@@ -240,7 +166,7 @@ def _bend(head: Floats, labelled: Labelled, pull: float) -> Floats:
     return bent
 
 
-def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
+def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
     without_label = without_features = foreign = 0
     kept: list[LoggedDecision] = []
     for row in capped(sorted(logged, key=lambda row: (row.at_unix, row.request_id))):
@@ -258,42 +184,17 @@ def _usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labell
     scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
     features = np.nan_to_num(features)
     tiers = dict(zip(current.models, current.tiers, strict=True))
-    columns = [_ROW[tiers.get(row.model.model.lower()) or _tier(row)] for row in kept]
+    columns = [ROW[tiers.get(row.model.model.lower()) or tier_of(row)] for row in kept]
     generic = generic_logits(current.worlds.astype(np.float64), features)[np.arange(len(kept)), columns]
     labelled = Labelled(tuple(kept), np.hstack([features, generic[:, None]]), scores, weights)
     return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
 
 
-def _tier(row: LoggedDecision) -> str:
+def tier_of(row: LoggedDecision) -> str:
     return "small" if row.model.tier == "small" else "large"
 
 
-def _shares(artefact: Artefact, labelled: Labelled) -> Floats:
-    """P(good answer) of the model that answered, for each request, before support says how far to trust it."""
-    rows = {model: 2 + number for number, model in enumerate(artefact.models)}
-    chosen = [rows.get(row.model.model.lower(), _ROW[_tier(row)]) for row in labelled.decisions]
-    picked = artefact.heads.astype(np.float64)[chosen]
-    return sigmoid((picked[:, :-1] * labelled.features).sum(axis=1) + picked[:, -1])
-
-
-def _complexity(artefact: Artefact, labelled: Labelled) -> Floats:
-    features = labelled.features[:, :-1]
-    generic = generic_logits(artefact.worlds.astype(np.float64), features)[:, :1]
-    return 1.0 - sigmoid(logits(artefact.heads[0].astype(np.float64), np.hstack([features, generic])))
-
-
-def _losses(shares: Floats, scores: Floats) -> Floats:
+def losses(shares: Floats, scores: Floats) -> Floats:
     bounded = np.clip(shares, 1e-3, 1.0 - 1e-3)
     losses: Floats = -(scores * np.log(bounded) + (1.0 - scores) * np.log1p(-bounded))
     return losses
-
-
-def _figures(shares: Floats, labelled: Labelled, seed: int) -> dict[str, Figure]:
-    scores, n = labelled.scores, len(shares)
-    losses = _losses(shares, scores)
-    return {
-        "log_loss": measures.bootstrap(lambda i: float(losses[i].mean()), n, seed),
-        "brier": measures.bootstrap(lambda i: measures.brier(shares[i], scores[i]), n, seed),
-        "ece": measures.bootstrap(lambda i: measures.ece(shares[i], scores[i]), n, seed),
-        "auc": measures.bootstrap(lambda i: measures.auc(shares[i], scores[i] > 0.5), n, seed),
-    }

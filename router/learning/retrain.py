@@ -13,14 +13,8 @@ from typing import Any
 
 from classifiers.artefact import Artefact, pack, unpack
 from classifiers.tiers import load_tier
-from classifiers.training.retrain import (
-    Comparison,
-    RetrainReport,
-    compare,
-    newest,
-    retrain_from_logs,
-    save_retrained,
-)
+from classifiers.training.compared import Comparison, compare, newest, save_retrained
+from classifiers.training.retrain import RetrainReport, retrain_from_logs
 from router.ledger.contract import Store
 from router.ledger.export import audited, decisions
 from router.ledger.registry import Registry

@@ -10,8 +10,9 @@ import pytest
 from classifiers.artefact import Artefact, load_artefact, load_default
 from classifiers.contract import AskText, Label, LoggedDecision, ModelCard
 from classifiers.learned import LearnedClassifier
+from classifiers.training.compared import compare, newest, save_retrained
 from classifiers.training.dataset import seed_rows
-from classifiers.training.retrain import compare, newest, retrain_from_logs, save_retrained
+from classifiers.training.retrain import retrain_from_logs
 
 CURRENT = load_default()
 SMALL = ModelCard("local", "acme/tiny-3b", "small")
