@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from router.api import export, limits
 from router.api.ledger_schemas import (
     CostReportBody,
+    LabelReportBody,
     RequestPageBody,
     RequestStoryBody,
     ShadowReportBody,
@@ -26,12 +27,14 @@ from router.errors import NotFound
 from router.ledger import reports
 from router.ledger.documents import (
     costs_document,
+    labels_document,
     page_document,
     shadow_document,
     story_document,
     summary_document,
     tail_document,
 )
+from router.ledger.label_report import LAST, LAST_MOST, label_report
 from router.ledger.shadows import shadow_report
 from router.ledger.window import read_moment, read_window
 
@@ -130,6 +133,20 @@ async def shadow(request: Request, filters: Filtered, since: Since = None, until
     window = read_window(since, until)
     with ledger_in_reach():
         return _answer(shadow_document(await shadow_report(store_of(request), window, filters)))
+
+
+@routes.get("/labels", response_model=LabelReportBody)
+async def labels(
+    request: Request,
+    filters: Filtered,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, Query(ge=0, le=LAST_MOST, description="How many of the last labels.")] = LAST,
+) -> JSONResponse:
+    """What labels learning has: by source and by day they were given on, how sources agree, and the last ones."""
+    window = read_window(since, until)
+    with ledger_in_reach():
+        return _answer(labels_document(await label_report(store_of(request), window, filters, limit=limit)))
 
 
 def _answer(document: dict[str, Any]) -> JSONResponse:

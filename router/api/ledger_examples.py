@@ -122,3 +122,29 @@ SHADOW_EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+
+LABELS_EXAMPLE: dict[str, Any] = {
+    "since": "2026-01-24T08:00:00.000Z",
+    "until": "2026-01-31T08:00:00.000Z",
+    "by_source": [
+        {"source": "user", "n": 40, "mean": 0.8, "weight": 40.0},
+        {"source": "judge", "n": 12, "mean": 0.74, "weight": 12.0},
+    ],
+    "by_day": [
+        {"day": "2026-01-30", "source": "user", "n": 40, "mean": 0.8},
+        {"day": "2026-01-30", "source": "judge", "n": 12, "mean": 0.74},
+    ],
+    "agreement": [{"a": "user", "b": "judge", "n": 6, "agree": 0.83}],
+    "last": [
+        {
+            "request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788",
+            "tenant": "default",
+            "key": "web",
+            "source": "user",
+            "score": 1.0,
+            "weight": 1.0,
+            "note": None,
+            "at": "2026-01-30T08:01:00.000Z",
+        }
+    ],
+}

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.api.ledger_examples import ROW_EXAMPLE, SHADOW_EXAMPLE, STORY_EXAMPLE, TALLY_EXAMPLE
+from router.api.ledger_examples import LABELS_EXAMPLE, ROW_EXAMPLE, SHADOW_EXAMPLE, STORY_EXAMPLE, TALLY_EXAMPLE
 
 
 class Costs(BaseModel):
@@ -280,3 +280,56 @@ class SummaryBody(Costs):
     inner: list[InnerKindBody]
     prices: list[PriceSourceBody]
     spend: list[SpendPointBody]
+
+
+class SourceLabelsBody(BaseModel):
+    """The labels of one source."""
+
+    source: str = Field(description="verifier, user, judge or implicit.")
+    n: int
+    mean: float = Field(description="Of their scores, 0..1.")
+    weight: float = Field(description="Of all together, before what a source counts.")
+
+
+class DayLabelsBody(BaseModel):
+    """The labels of one source on one day."""
+
+    day: str = Field(description="UTC, by when they were given.")
+    source: str
+    n: int
+    mean: float
+
+
+class AgreementBody(BaseModel):
+    """Requests that two sources labelled."""
+
+    a: str
+    b: str
+    n: int
+    agree: float = Field(description="Share of them on which both score at least 0.5, or both lower.")
+
+
+class LastLabelBody(BaseModel):
+    """One label, without the caller's words."""
+
+    request_id: str
+    tenant: str
+    key: str
+    source: str
+    score: float
+    weight: float
+    note: str | None = Field(description="What the gateway noted of a label of its own; null for those of callers.")
+    at: str
+
+
+class LabelReportBody(BaseModel):
+    """The labels given in a span of time."""
+
+    model_config = ConfigDict(json_schema_extra={"example": LABELS_EXAMPLE})
+
+    since: str
+    until: str
+    by_source: list[SourceLabelsBody]
+    by_day: list[DayLabelsBody]
+    agreement: list[AgreementBody]
+    last: list[LastLabelBody] = Field(description="The latest first.")

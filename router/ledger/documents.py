@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from router.domain import Outcome
+from router.ledger.label_report import LabelReport, LastLabel
 from router.ledger.reports import CostReport, KeptLabel, RequestPage, RequestStory, Summary, Tail
 from router.ledger.shadows import ShadowReport
 from router.ledger.tally import Tally, dollars
@@ -173,6 +174,23 @@ def shadow_document(report: ShadowReport) -> Document:
         "gain": report.gain,
         "moves": [asdict(move) for move in report.moves],
     }
+
+
+def labels_document(report: LabelReport) -> Document:
+    """`/api/labels`."""
+    return {
+        **_window(report.window),
+        "by_source": [asdict(kind) for kind in report.by_source],
+        "by_day": [asdict(day) for day in report.by_day],
+        "agreement": [asdict(pair) for pair in report.agreement],
+        "last": [_last_label(label) for label in report.last],
+    }
+
+
+def _last_label(label: LastLabel) -> Document:
+    document = asdict(label)
+    document["at"] = timestamp(document.pop("at_unix"))
+    return document
 
 
 def _shadow(outcome: Outcome) -> Document | None:

@@ -114,7 +114,7 @@ async def test_an_unknown_request_is_not_found(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/api/costs", "/api/requests", "/api/requests/x", "/api/summary"])
+@pytest.mark.parametrize("path", ["/api/costs", "/api/requests", "/api/requests/x", "/api/summary", "/api/labels"])
 async def test_a_lost_database_is_said_not_broken(path: str) -> None:
     store = SqlStore("postgresql://nobody@127.0.0.1:1/nothing")
     transport = httpx.ASGITransport(application(store))
@@ -128,7 +128,7 @@ def test_every_route_is_described_with_a_schema_and_an_example() -> None:
     document = application(SqlStore("sqlite:///unused")).openapi()
     files = {"/api/export/costs", "/api/export/requests"}
     documents = {"/api/costs", "/api/requests", "/api/requests/{request_id}", "/api/summary", "/api/tail"}
-    documents |= {"/api/shadow"}
+    documents |= {"/api/shadow", "/api/labels"}
     assert set(document["paths"]) == documents | files | {"/api/limits"}
     for path in (document["paths"][name] for name in documents):
         schema = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]

@@ -37,6 +37,7 @@ OPERATIONS = [
     "GET /api/costs",
     "GET /api/export/costs",
     "GET /api/export/requests",
+    "GET /api/labels",
     "GET /api/limits",
     "GET /api/requests",
     "GET /api/requests/{request_id}",
