@@ -52,7 +52,7 @@ class Store(Writer, Protocol):
         ...
 
     async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:
-        """Forgets outcomes, texts and labels older than `before_unix`, and features older than
+        """Forgets outcomes, texts, labels and findings older than `before_unix`, and features older than
         `features_before_unix` (default the same). Returns how many outcomes went."""
         ...
 

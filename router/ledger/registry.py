@@ -1,7 +1,8 @@
 """The registry of artefacts: their bytes, and which of them is current. Every worker polls it.
 
-The history is only ever appended to, and its newest entry says what is current: so there is exactly one. Promotions
-take turns, in however many processes. What is in an artefact is not known here.
+The history is only ever appended to, and its newest entry says what is current: so there is exactly one, or one and a
+canary beside it, which judges a share of the conversations. Promotions take turns, in however many processes. What is
+in an artefact is not known here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from router.errors import NotFound, StoreError
+from router.errors import BadRequest, NotFound, StoreError
 from router.ledger.contract import Store
 from router.ledger.tables import artefacts, promotions
 
@@ -35,12 +36,29 @@ class KeptArtefact:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One entry of the history. sha256: what was current from then on; None: the artefact that ships."""
+    """One entry of the history. sha256: what was current from then on; None: the artefact that ships.
+
+    share: of the conversations, that it judged from then on; None: all of them. reason: why, where somebody said.
+    """
 
     action: str
     sha256: str | None
     by: str
     at_unix: float
+    share: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who judges now. current: the sha256 of the artefact, None for the one that ships. canary: of the one beside it,
+    that judges a `share` of the conversations. entry: the number of the history's newest entry, None before the first.
+    """
+
+    current: str | None = None
+    canary: str | None = None
+    share: float = 0.0
+    entry: int | None = None
 
 
 class Registry:
@@ -75,9 +93,13 @@ class Registry:
         return sha256
 
     async def current(self) -> str | None:
-        """The sha256 of the artefact to judge with; None: the one that ships."""
-        found = await self._store.rows(_newest(promotions.c.sha256))
-        return found[0]["sha256"] if found else None
+        """The sha256 of the artefact to judge with, canaries aside; None: the one that ships."""
+        return (await self.standing()).current
+
+    async def standing(self) -> Standing:
+        """Who judges, and who judges a share."""
+        found = await self._store.rows(_top())
+        return _standing(found[0]) if found else Standing()
 
     async def fetch(self, sha256: str) -> bytes:
         """An artefact's bytes, verified. Raises NotFound, and StoreError where they are not what they were."""
@@ -109,31 +131,48 @@ class Registry:
             for row in found
         )
 
-    async def promote(self, sha256: str, by: str) -> str | None:
-        """Makes an artefact current, and returns the one that was. Promoting the current one changes nothing.
+    async def promote(
+        self, sha256: str, by: str, *, share: float | None = None, reason: str | None = None
+    ) -> str | None:
+        """Makes an artefact current, and returns the one that was. Promoting the current one only ends a canary.
 
-        by: who or what promoted, for the history. Raises NotFound.
+        share: above 0 and below 1; it then judges so many of the conversations beside the current one, which stays, and
+        takes the place of another canary. by, reason: who or what promoted, and why, for the history. Raises NotFound,
+        and BadRequest for a share that is none or of what is current anyway.
         """
+        if share is not None and not 0.0 < share < 1.0:
+            raise BadRequest(f"A share must be above 0 and below 1; it is {share:g}.", param="share")
         async with self._store.transaction() as connection:
             await self._store.take_turn(connection)
             there = sa.select(artefacts.c.sha256).where(artefacts.c.sha256 == sha256)
             if (await connection.execute(there)).first() is None:
                 raise NotFound(f"The registry has no artefact {sha256}.", param="sha256")
-            top = (await connection.execute(_newest(promotions.c.id, promotions.c.sha256))).mappings().first()
-            was = top["sha256"] if top else None
-            if was != sha256:
-                row = {"action": "promote", "sha256": sha256, "below": top["id"] if top else None, "by": by}
-                await connection.execute(sa.insert(promotions).values(**row, at_unix=time.time()))
-        return was
+            top = (await connection.execute(_top())).mappings().first()
+            now = _standing(top) if top else Standing()
+            if share is not None and now.current == sha256:
+                raise BadRequest(f"Artefact {sha256[:12]} is current already, for all conversations.", param="share")
+            if (now.current, now.canary) == (sha256, None) or (now.canary, now.share) == (sha256, share):
+                return now.current
+            row = {"action": "promote", "sha256": sha256, "by": by, "share": share, "reason": reason}
+            below = None if top is None else top["below"] if now.canary else top["id"]
+            if now.current == sha256 and top is not None:  # the canary goes, and what was below stays below
+                below = top["whole_below"]
+            await connection.execute(sa.insert(promotions).values(**row, below=below, at_unix=time.time()))
+        return now.current
 
-    async def rollback(self, by: str) -> str | None:
+    async def rollback(self, by: str, *, reason: str | None = None, only_if: int | None = None) -> str | None:
         """Goes back to what was current before the promotion of the current one, and returns it; None: the one that
-        ships. Several in a row go further back. Raises NotFound where nothing is left to go back from."""
+        ships. Several in a row go further back. Where a canary runs, only that ends.
+
+        only_if: the newest entry that was looked at. Raises NotFound where nothing is left to go back from, and where
+        another entry is the newest by now."""
         async with self._store.transaction() as connection:
             await self._store.take_turn(connection)
             top = (await connection.execute(_newest(*promotions.c))).mappings().first()
             if top is None or top["sha256"] is None:
                 raise NotFound("There is nothing to roll back: the artefact that ships is the current one.")
+            if only_if is not None and top["id"] != only_if:
+                raise NotFound("Nothing is rolled back: somebody has promoted or rolled back meanwhile.")
             below = sa.select(promotions).where(promotions.c.id == top["below"])
             target = (await connection.execute(below)).mappings().first()
             sha256: str | None = target["sha256"] if target else None
@@ -143,6 +182,7 @@ class Registry:
                 "below": target["below"] if target else None,
                 "by": by,
                 "at_unix": time.time(),
+                "reason": reason,
             }
             await connection.execute(sa.insert(promotions).values(row))
         return sha256
@@ -150,7 +190,27 @@ class Registry:
     async def history(self) -> tuple[Promotion, ...]:
         """Every promotion and rollback, the newest first."""
         found = await self._store.rows(sa.select(promotions).order_by(promotions.c.id.desc()))
-        return tuple(Promotion(row["action"], row["sha256"], row["by"], row["at_unix"]) for row in found)
+        return tuple(
+            Promotion(row["action"], row["sha256"], row["by"], row["at_unix"], row["share"], row["reason"])
+            for row in found
+        )
+
+
+def _top() -> sa.Select[Any]:
+    """The newest entry, with what is below it: a canary's is what judges the rest."""
+    below = promotions.alias("whole")
+    return (
+        sa.select(promotions, below.c.sha256.label("whole"), below.c.below.label("whole_below"))
+        .select_from(promotions.outerjoin(below, below.c.id == promotions.c.below))
+        .order_by(promotions.c.id.desc())
+        .limit(1)
+    )
+
+
+def _standing(top: sa.RowMapping) -> Standing:
+    if top["share"] is None:
+        return Standing(top["sha256"], entry=top["id"])
+    return Standing(top["whole"], top["sha256"], top["share"], top["id"])
 
 
 def _newest(*columns: sa.Column[Any]) -> sa.Select[Any]:

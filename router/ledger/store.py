@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,7 +25,7 @@ from router.ledger.alone import alone_on
 from router.ledger.connect import WRITES, border, engine_for, sqlite_file
 from router.ledger.partitions import Partitions, drop_before, wait_briefly
 from router.ledger.rows import Row, clean, features_row, outcome_row, text_row
-from router.ledger.tables import features, labels, outcomes, texts
+from router.ledger.tables import features, findings, labels, outcomes, texts
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ SLICE = 16
 """Rows turned into tuples before the event loop gets a turn: about a quarter of a millisecond."""
 
 DELETE_AT_ONCE = 5000
+
+REFERENCE: Final = "reference"
+"""The kind of findings that stay as long as the artefact that they are about: what drift is measured against."""
 
 _TURN = 0x5167_6E61_6C62_6F78
 """The key of our advisory lock on PostgreSQL."""
@@ -117,6 +120,7 @@ class SqlStore:
             count += await self._delete(table, before)
             gone += count if table is outcomes else 0
         await self._delete(labels, before_unix)
+        await self._delete(findings, before_unix, findings.c.kind != REFERENCE)
         return gone
 
     async def rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
@@ -174,7 +178,7 @@ class SqlStore:
             await self.take_turn(connection)
             return await drop_before(connection, table.name, before_unix)
 
-    async def _delete(self, table: sa.Table, before_unix: float) -> int:
+    async def _delete(self, table: sa.Table, before_unix: float, *those: sa.ColumnElement[bool]) -> int:
         """Deletes in pieces, so that on SQLite the recorder comes in between."""
         at, gone = table.c.at_unix, 0
         while True:
@@ -182,7 +186,7 @@ class SqlStore:
                 oldest = sa.select(at).where(at < before_unix).order_by(at).offset(DELETE_AT_ONCE).limit(1)
                 up_to = (await connection.execute(oldest)).scalar()
                 piece = at < before_unix if up_to is None else at <= up_to
-                gone += (await connection.execute(sa.delete(table).where(piece))).rowcount
+                gone += (await connection.execute(sa.delete(table).where(piece, *those))).rowcount
             if up_to is None:
                 return gone
 

@@ -155,4 +155,19 @@ promotions = Table(
     Column("below", Integer, comment="the promotion that a rollback returns to; NULL: the artefact that ships"),
     Column("by", Text, nullable=False),
     Column("at_unix", Double, nullable=False),
+    Column("share", Double, comment="of the conversations that it judges; NULL: all"),
+    Column("reason", Text),
 )
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at_unix", Double, nullable=False),
+    Column("kind", Text, nullable=False, comment="drift, canary, promotion, or reference"),
+    Column("subject", Text, nullable=False, comment="an artefact's sha256, or the name of a shipped one"),
+    Column("alarm", Boolean, nullable=False),
+    Column("document", JSON(none_as_null=True), nullable=False),
+)
+Index("findings_kind", findings.c.kind, findings.c.subject, findings.c.id)
+Index("findings_at", findings.c.at_unix)

@@ -33,6 +33,7 @@ async def test_every_route_of_both_planes_is_described(document: dict[str, Any])
         "POST /v1/feedback",
         "GET /v1/decisions/{request_id}",
         "GET /api/costs",
+        "GET /api/drift",
         "GET /api/limits",
         "GET /api/requests",
         "GET /healthz",

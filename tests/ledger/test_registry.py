@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.errors import NotFound, StoreError
-from router.ledger.registry import Registry
+from router.errors import BadRequest, NotFound, StoreError
+from router.ledger.registry import Registry, Standing
 from router.ledger.store import SqlStore
 from router.ledger.tables import artefacts, promotions
 
@@ -106,3 +107,67 @@ async def test_promotions_at_once_wait_for_each_other_and_leave_one_chain(store_
     assert [before[sha256] for sha256 in order if sha256] == [None, *order[:-1]]
     for store in stores:
         await store.aclose()
+
+
+async def test_a_canary_stands_beside_the_current_artefact_until_it_is_promoted_whole(store: SqlStore) -> None:
+    registry = Registry(store)
+    one, two = [await registry.save(name, {}) for name in (b"one", b"two")]
+    await registry.promote(one, "ann", share=0.1)
+    assert await registry.current() is None
+    await registry.promote(one, "ann")
+    assert await registry.promote(two, "ben", share=0.1, reason="to see") == one
+    assert replace(await registry.standing(), entry=None) == Standing(one, two, 0.1)
+    await registry.promote(two, "ben", share=0.3)
+    assert replace(await registry.standing(), entry=None) == Standing(one, two, 0.3)
+    await registry.promote(two, "ben")
+    assert replace(await registry.standing(), entry=None) == Standing(two)
+    assert await registry.rollback("ben") == one
+    assert await registry.rollback("ben") is None
+    shares = [(entry.action, entry.share, entry.reason) for entry in reversed(await registry.history())][2:5]
+    assert shares == [("promote", 0.1, "to see"), ("promote", 0.3, None), ("promote", None, None)]
+
+
+async def test_a_rollback_ends_the_canary_and_nothing_else(store: SqlStore) -> None:
+    registry = Registry(store)
+    one, two, three = [await registry.save(name, {}) for name in (b"one", b"two", b"three")]
+    await registry.promote(one, "ann")
+    await registry.promote(two, "ann", share=0.2)
+    await registry.promote(three, "ann", share=0.5)
+    assert await registry.rollback("watch", reason="worse") == one
+    assert (await registry.standing()).canary is None
+    assert (await registry.history())[0].reason == "worse"
+    assert await registry.rollback("ann") is None
+
+
+async def test_promoting_what_is_current_ends_the_canary(store: SqlStore) -> None:
+    registry = Registry(store)
+    one, two = [await registry.save(name, {}) for name in (b"one", b"two")]
+    await registry.promote(one, "ann")
+    await registry.promote(two, "ann", share=0.2)
+    await registry.promote(one, "ann")
+    standing = await registry.standing()
+    assert (standing.current, standing.canary) == (one, None)
+    assert await registry.rollback("ann") is None
+
+
+async def test_a_share_that_is_none_is_refused_and_changes_nothing(store: SqlStore) -> None:
+    registry = Registry(store)
+    one = await registry.save(b"one", {})
+    for share in (0.0, 1.0, -0.1, 1.5, float("nan")):
+        with pytest.raises(BadRequest, match="share"):
+            await registry.promote(one, "ann", share=share)
+    assert await registry.history() == ()
+    await registry.promote(one, "ann")
+    with pytest.raises(BadRequest, match="current already"):
+        await registry.promote(one, "ann", share=0.5)
+
+
+async def test_a_rollback_of_what_was_looked_at_leaves_what_came_meanwhile(store: SqlStore) -> None:
+    registry = Registry(store)
+    one, two = [await registry.save(name, {}) for name in (b"one", b"two")]
+    await registry.promote(one, "ann")
+    looked_at = (await registry.standing()).entry
+    await registry.promote(two, "ann")
+    with pytest.raises(NotFound, match="meanwhile"):
+        await registry.rollback("watch", only_if=looked_at)
+    assert await registry.current() == two

@@ -35,6 +35,7 @@ CHECKS = [
 ]
 OPERATIONS = [
     "GET /api/costs",
+    "GET /api/drift",
     "GET /api/export/costs",
     "GET /api/export/requests",
     "GET /api/labels",
