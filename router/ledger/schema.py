@@ -16,7 +16,7 @@ from router.ledger.tables import VERSION_TABLE
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/versions`; a test keeps it so."""
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -171,3 +171,13 @@ findings = Table(
 )
 Index("findings_kind", findings.c.kind, findings.c.subject, findings.c.id)
 Index("findings_at", findings.c.at_unix)
+
+rules_seen = Table(
+    "rules_seen",
+    metadata,
+    Column("known_by", Text, primary_key=True, comment="a digest of judge, baseline, models and rules up to it"),
+    Column("route", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("classifier", Text, nullable=False),
+    Column("since_unix", Double, nullable=False),
+)
