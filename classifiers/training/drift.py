@@ -84,6 +84,15 @@ class Mean:
             return cls(0, 0.0, 0.0)
         return cls(len(values), float(values.mean()), float(values.var(ddof=1)) if len(values) > 1 else 0.0)
 
+    def with_more(self, other: Mean) -> Mean:
+        """Of both samples together (Chan, Golub and LeVeque 1979)."""
+        n = self.n + other.n
+        if not self.n or not other.n:
+            return other if other.n else self
+        apart = other.mean - self.mean
+        squares = self.variance * (self.n - 1) + other.variance * (other.n - 1) + apart**2 * self.n * other.n / n
+        return Mean(n, self.mean + apart * other.n / n, squares / (n - 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -147,36 +156,9 @@ class Reference:
 
     def compare(self, window: Window) -> DriftReport:
         """Raises TrainingError for values that are not finite."""
-        window.checked()
-        tasks = Counter(window.tasks)
-        names = sorted({*self.tasks, *tasks})
-        before, now = (np.array([counts.get(name, 0) for name in names]) for counts in (self.tasks, tasks))
-        return DriftReport(
-            (
-                self._features(window),
-                _counted("tasks", before, now),
-                _counted("score", self.score.array, self.score.counted(window.scores)),
-                _averaged("labels", self.labels, Mean.of(window.labels)),
-                _averaged("gain", self.gain, Mean.of(window.gains)),
-            )
-        )
-
-    def _features(self, window: Window) -> Part:
-        vectors = window.features
-        n = 0 if vectors is None else len(vectors)
-        readable = vectors is not None and window.features_digest == self.features_digest
-        if not readable or vectors is None or vectors.shape[1] != len(self.features) or not self.features:
-            return Part("features", n)
-        columns = [
-            _counted("features", kept.array, kept.counted(column), tests=len(self.features))
-            for kept, column in zip(self.features, vectors.T, strict=True)
-        ]
-        if columns[0].moved is None:
-            return Part("features", n)
-        order = sorted(range(len(columns)), key=lambda at: -(columns[at].moved or 0.0))
-        top = tuple((at, columns[at].moved or 0.0) for at in order[:TOP])
-        loudest = next((at for at in order if columns[at].alarm), order[0])
-        return Part("features", n, columns[loudest].moved, columns[loudest].p, columns[loudest].alarm, top)
+        tally = Tally(self)
+        tally.add(window)
+        return tally.report()
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` takes."""
@@ -213,6 +195,68 @@ class Reference:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainingError(f"a damaged reference for drift: {error!r}") from error
+
+
+class Tally:
+    """A window that comes in pieces, counted against a reference: as much as the reference is held, however much comes.
+
+    One feature vector that the reference cannot read, and nothing is said of features.
+    """
+
+    def __init__(self, reference: Reference):
+        self._reference = reference
+        self._features = [np.zeros(len(kept.counts), dtype=np.int64) for kept in reference.features]
+        self._vectors = 0
+        self._readable = True
+        self._tasks: Counter[str] = Counter()
+        self._score = np.zeros(len(reference.score.counts), dtype=np.int64)
+        self._labels = self._gain = Mean.of(_NOTHING)
+
+    def add(self, window: Window) -> None:
+        """Raises TrainingError for values that are not finite."""
+        window.checked()
+        vectors, kept = window.features, self._reference.features
+        if vectors is not None:
+            self._vectors += len(vectors)
+            same = window.features_digest == self._reference.features_digest and vectors.shape[1] == len(kept)
+            self._readable = self._readable and same
+            if self._readable:
+                for histogram, counts, column in zip(kept, self._features, vectors.T, strict=True):
+                    counts += histogram.counted(column)
+        self._tasks.update(window.tasks)
+        self._score += self._reference.score.counted(window.scores)
+        self._labels = self._labels.with_more(Mean.of(window.labels))
+        self._gain = self._gain.with_more(Mean.of(window.gains))
+
+    def report(self) -> DriftReport:
+        """What of the window so far is not as it was."""
+        reference = self._reference
+        names = sorted({*reference.tasks, *self._tasks})
+        before, now = (np.array([counts.get(name, 0) for name in names]) for counts in (reference.tasks, self._tasks))
+        return DriftReport(
+            (
+                self._moved_most(),
+                _counted("tasks", before, now),
+                _counted("score", reference.score.array, self._score),
+                _averaged("labels", reference.labels, self._labels),
+                _averaged("gain", reference.gain, self._gain),
+            )
+        )
+
+    def _moved_most(self) -> Part:
+        n, kept = self._vectors, self._reference.features
+        if not n or not self._readable or not kept:
+            return Part("features", n)
+        columns = [
+            _counted("features", histogram.array, counts, tests=len(kept))
+            for histogram, counts in zip(kept, self._features, strict=True)
+        ]
+        if columns[0].moved is None:
+            return Part("features", n)
+        order = sorted(range(len(columns)), key=lambda at: -(columns[at].moved or 0.0))
+        top = tuple((at, columns[at].moved or 0.0) for at in order[:TOP])
+        loudest = next((at for at in order if columns[at].alarm), order[0])
+        return Part("features", n, columns[loudest].moved, columns[loudest].p, columns[loudest].alarm, top)
 
 
 def _counted(name: str, before: Counts, now: Counts, tests: int = 1) -> Part:

@@ -16,7 +16,7 @@ from classifiers.artefact import load_default
 from classifiers.contract import AskText, Label, LoggedDecision, ModelCard
 from classifiers.errors import TrainingError
 from classifiers.learned import LearnedClassifier
-from classifiers.training.drift import LEAST, DriftReport, Reference, Window
+from classifiers.training.drift import LEAST, DriftReport, Reference, Tally, Window
 from classifiers.training.histograms import Histogram, moved
 from classifiers.training.windows import window_of
 
@@ -170,6 +170,28 @@ def test_a_histogram_loses_no_value_and_its_own_values_fall_where_they_fell(valu
     assert Histogram.from_json(json.loads(json.dumps(kept.to_json()))) == kept
 
 
+def test_a_window_in_pieces_is_counted_as_the_whole_is() -> None:
+    random = np.random.default_rng(7)
+    reference, now = Reference.of(traffic(random, 2_000)), traffic(random, 1_500, by=0.4, quality=0.6)
+    assert now.features is not None
+    tally = Tally(reference)
+    for part in np.array_split(np.arange(1_500), 7):
+        tally.add(
+            Window(
+                now.features[part],
+                now.features_digest,
+                [now.tasks[at] for at in part],
+                now.scores[part],
+                now.labels[part],
+                now.gains[part],
+            )
+        )
+    pieces, whole = tally.report(), reference.compare(now)
+    assert pieces.alarms == whole.alarms and "features" in pieces.alarms
+    for one, other in zip(pieces.parts, whole.parts, strict=True):
+        assert one.n == other.n and one.moved == pytest.approx(other.moved) and one.p == pytest.approx(other.p)
+
+
 def test_logged_requests_become_a_window_of_what_the_artefact_can_read() -> None:
     artefact = load_default()
     vector = artefact.featurise(AskText("Why is the sky blue?"))
@@ -186,9 +208,10 @@ def test_logged_requests_become_a_window_of_what_the_artefact_can_read() -> None
     rows = [row(1, mine, Label("r1", 0.0, "judge", 1.0, 1.0)), row(2, "foreign"), row(3, None), row(4, mine)]
     window = window_of(rows, artefact, gains=[0.5])
     assert window.features is not None and window.features.shape == (2, artefact.featurise.size)
-    assert window.features_digest == mine and window.tasks == ("factual",) * 4
-    complexity = LearnedClassifier(artefact).assess_features(vector, ()).complexity
-    assert window.scores.tolist() == [complexity] * 2
+    assessed = LearnedClassifier(artefact).assess_features(vector, ())
+    assert assessed.task != "factual"
+    assert window.features_digest == mine and window.tasks == (assessed.task, "factual", "factual", assessed.task)
+    assert window.scores.tolist() == [assessed.complexity] * 2
     assert (window.labels.tolist(), window.gains.tolist()) == ([0.0], [0.5])
 
 
