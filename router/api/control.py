@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from router.api import drift, export, limits
+from router.api import drift, export, limits, loop
 from router.api.ledger_schemas import (
     CostReportBody,
     LabelReportBody,
@@ -51,6 +51,7 @@ routes = APIRouter(prefix="/api", tags=["control plane"], responses=PROBLEMS)
 routes.include_router(export.routes)
 routes.include_router(limits.routes)
 routes.include_router(drift.routes)
+routes.include_router(loop.routes)
 
 TAIL_SECONDS = 60
 """How far back a tail begins that does not say from where."""
