@@ -23,6 +23,8 @@ def told(entry: Entry) -> Headers:
         headers.append((b"x-signalbox-model", header(row.model)))
     if row.rule:
         headers.append((b"x-signalbox-rule", header(row.rule)))
+    if entry.unproven is not None:
+        headers.append((b"x-signalbox-unproven", header(entry.unproven)))
     if row.complexity is not None:
         headers.append((b"x-signalbox-complexity", b"%.3f" % row.complexity))
     if entry.account is not None:

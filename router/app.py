@@ -35,6 +35,8 @@ from router.deciding import Decider
 from router.domain import Outcome
 from router.errors import SettingsError
 from router.gateway import Gateway
+from router.learning.feedback import Inbox
+from router.learning.proving import Proving
 from router.learning.uptake import Uptake, first_judge
 from router.ledger.recorder import Recorder
 from router.ledger.registry import Registry
@@ -47,6 +49,7 @@ from router.limits.recall import Recall
 from router.pipeline import Pipeline
 from router.plans.every_plan import every_plan
 from router.plans.reach import Reach
+from router.policy.proofs import Proofs
 from router.policy.reload import PolicyWatcher
 from router.selection.by_embedding import ByEmbedding, vectors_of
 from router.selection.by_model import ByModel
@@ -149,6 +152,8 @@ def assemble(settings: Settings) -> Gateway:
     auditor, hints = Auditor(reach, record, store), Hints(store)
 
     return Gateway(
+    proofs = Proofs()
+    proving = Proving(proofs, judge, lambda: policy.in_use, lambda: SqlStore(settings.store_url))
         settings=settings,
         policy=policy,
         judge=judge,
@@ -164,8 +169,12 @@ def assemble(settings: Settings) -> Gateway:
         limits=limits,
         pipeline=Pipeline(
             policies=policy,
+        proofs=proofs,
+        inbox=Inbox(store, recorder, under_way),
             cache=cache,
-            decider=Decider(judge=judge, health=health, selectors=selectors, conversations=conversations),
+            decider=Decider(
+                judge=judge, health=health, selectors=selectors, conversations=conversations, proofs=proofs
+            ),
             plans=every_plan(reach, retrievers),
             auditor=auditor,
             hints=hints,
@@ -187,6 +196,7 @@ def assemble(settings: Settings) -> Gateway:
             Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),
+            proving.poll,
         ],
     )
 

@@ -22,6 +22,7 @@ from router.plans.contract import InnerCall
 from router.policy.compiled import Facts, Policy, Route
 from router.policy.explain import explanation
 from router.policy.exploring import explore
+from router.policy.proofs import Proofs
 from router.selection.deciding import Remembering, Selects, decide_selecting
 from router.selection.selectors import Selectors
 from router.shadowing import Shadow
@@ -33,7 +34,7 @@ _TOOL_ROLES = ("tool", "function")
 class Decided(Struct, frozen=True):
     """What came of it. judged: what the judge said, None where nobody could. turn: None where no conversation is kept.
 
-    selects: remembers what selectors picked.
+    selects: remembers what selectors picked. judge: who judged, the canary's or the one that serves.
     """
 
     assessment: Assessment
@@ -41,13 +42,17 @@ class Decided(Struct, frozen=True):
     judged: Assessment | None
     turn: Turn | None
     selects: Remembering
+    judge: Judge
 
 
 class Decider:
     """All that a decision is made of."""
 
-    def __init__(self, *, judge: Judge, health: Health, selectors: Selectors, conversations: Conversations):
+    def __init__(
+        self, *, judge: Judge, health: Health, selectors: Selectors, conversations: Conversations, proofs: Proofs
+    ):
         self._judge = judge
+        self._proofs = proofs
         self._health = health
         self._selectors = selectors
         self._conversations = conversations
@@ -58,11 +63,7 @@ class Decider:
         Raises RequestError where nobody may serve, or there is no room.
         """
         policy, ask, target, account = asked.policy, asked.ask, asked.target, asked.account
-        judge = self._judge
-        if judge.aside is None:  # no task switch for what is over in a fraction of a millisecond
-            judged = judge.assess(ask.text, policy.cards)
-        else:
-            judged = await judge.assess_aside(ask.text, policy.cards)
+        judged, judge = await self._judged(asked)
         if account is not None:
             await account.look()
         selects = Remembering(self._selectors.calling(policy, asked.request.request_id, inner))
@@ -75,12 +76,12 @@ class Decider:
                 looping = asked.request.body.values["messages"][-1].get("role") in _TOOL_ROLES
                 verdict = explore(verdict, target.explore, ask, assessment, random.random(), in_tool_loop=looping)
             if account is None or await account.reserve(verdict.decision):
-                return Decided(assessment, verdict, judged, turn, selects)
+                return Decided(assessment, verdict, judged, turn, selects, judge)
 
     async def explain(self, asked: Asked) -> dict[str, Any]:
         """What `decide` would decide, without calling, reserving or remembering anything, nor exploring."""
         policy = asked.policy
-        judged = await self._judge.assess_aside(asked.ask.text, policy.cards)
+        judged, _judge = await self._judged(asked)
         if asked.account is not None:
             await asked.account.look(may_pay=False)
         assessment, verdict = await self._decide(judged, asked, self._selectors.without_calls)
@@ -98,14 +99,28 @@ class Decider:
             asked.request.model,
             asked.ask,
             decided.judged,
-            self._facts(asked, limited=False),
-            self._judge.classifier,
+            self._facts(asked, policy, decided.judged, limited=False),
+            decided.judge.classifier,
             decided.selects.selections,
         )
 
+    async def _judged(self, asked: Asked) -> tuple[Assessment | None, Judge]:
+        """What is said by the judge whose turn it is, by the one that serves where a canary cannot; and who that was."""
+        text, cards = asked.ask.text, asked.policy.cards
+        judge = self._judge.of(asked.caller.tenant, asked.conversation)
+        if judge.aside is None:  # no task switch for what is over in a fraction of a millisecond
+            judged = judge.assess(text, cards)
+        else:
+            judged = await judge.assess_aside(text, cards)
+        if judged is None and judge is not self._judge:
+            judge = self._judge
+            judged = judge.assess(text, cards)
+        return judged, judge
+
     async def _decide(self, judged: Assessment | None, asked: Asked, selects: Selects) -> tuple[Assessment, Verdict]:
+        facts = self._facts(asked, asked.policy, judged)
         try:
-            return await decide_selecting(judged, asked.policy, asked.target, asked.ask, self._facts(asked), selects)
+            return await decide_selecting(judged, asked.policy, asked.target, asked.ask, facts, selects)
         except NothingHealthy as refusal:
             refusal.retry_after = self._health.retry_after()
             raise
@@ -114,8 +129,8 @@ class Decider:
                 refusal.retry_after = asked.account.budgets.retry_after
             raise
 
-    def _facts(self, asked: Asked, *, limited: bool = True) -> Facts:
-        """What is known of a request beside its ask. limited: as the budgets stand; else as without any."""
+    def _facts(self, asked: Asked, policy: Policy, judged: Assessment | None, *, limited: bool = True) -> Facts:
+        """What is known of a request beside its ask, for one policy. limited: as budgets stand; else as without any."""
         budgets = asked.account.budgets if limited and asked.account is not None else NO_LIMITS
         return Facts(
             tenant=asked.caller.tenant,
@@ -126,4 +141,5 @@ class Decider:
             unhealthy=self._health.unavailable(),
             spent=budgets.spent,
             budget_used=budgets.used,
+            proofs=self._proofs.of(policy, judged.classifier) if judged is not None else {},
         )

@@ -125,13 +125,21 @@ class RetrieverSpec:
     price: float = 0.0
 
 
+VERIFIER_TAG = "verifier"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, after access has looked at the key. key: its name, never the secret."""
+    """Who asks, after access has looked at the key. key: its name, never the secret.
+
+    verifies: whether what it says is right or wrong is taken over what everybody else says: its tags have
+    `VERIFIER_TAG`, or nobody is asked for a key at all.
+    """
 
     tenant: str = "default"
     key: str = "none"
     tags: tuple[str, ...] = ()
+    verifies: bool = field(default=False, compare=False)
 
 
 class Ask(Struct, frozen=True):
@@ -197,7 +205,8 @@ class Decision(Struct, frozen=True):
 
     model: who answers, or, where a plan asks several, whoever is asked first. options: what a selector picked.
     terms: None for `single`. probability: with which chance `model` was chosen, given the ask (1.0 without
-    exploration; None for the cache).
+    exploration; None for the cache). unproven: the model that the rule would take, were its `max_risk` proven; None
+    where it takes whom it wants.
     """
 
     plan: PlanName
@@ -209,6 +218,7 @@ class Decision(Struct, frozen=True):
     cache: CacheVerdict = "bypass"
     terms: Terms | None = None
     options: tuple[str, ...] = ()
+    unproven: str | None = None
 
 
 class Verdict(Struct, frozen=True):

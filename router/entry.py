@@ -59,6 +59,12 @@ def is_recent(request_id: str) -> bool:
     return match is not None and abs(time.time() - int(match[1], 16) / 1000) < _RECENT_SECONDS
 
 
+def made_unix(request_id: str) -> float | None:
+    """When an id of ours was made, in unix seconds; None for any other."""
+    match = _REQUEST_ID.fullmatch(request_id)
+    return None if match is None else int(match[1], 16) / 1000
+
+
 class Entry:
     """One open row. Times are taken from `time.perf_counter()`, in seconds; `received` is when the body was whole."""
 
@@ -78,6 +84,8 @@ class Entry:
         """Calls within this request that are billed apart; whoever makes them adds to it until the journey ends."""
         self.account: Account | None = None
         """With the limits of its policy, where it has any."""
+        self.unproven: str | None = None
+        """The model that the rule would have taken, were its `max_risk` proven."""
         self.sample: Sample | None = None
         """Set where the request was drawn for an audit."""
         self.shadow: Shadow | None = None
@@ -105,6 +113,7 @@ class Entry:
         row, decision = self.row, verdict.decision
         self.upstream_seconds += sum(call.seconds for call in self.inner)
         row.plan, row.rule, row.decided_model = decision.plan, decision.rule, decision.model
+        self.unproven = decision.unproven
         row.probability, row.fallback = decision.probability, decision.fallback
         row.complexity, row.gain, row.support = assessment.complexity, assessment.gain, assessment.support
         row.task, row.language, row.quality = assessment.task, assessment.language, assessment.quality

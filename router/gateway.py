@@ -30,6 +30,8 @@ from router.ledger.reports import RequestStory
 from router.ledger.story import told
 from router.limits.limits import Limits
 from router.pipeline import Pipeline
+from router.policy.compiled import Policy, Proof
+from router.policy.proofs import Proofs, to_prove
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings
 from router.telemetry import Telemetry
@@ -68,6 +70,8 @@ class Gateway:
     door: AdminDoor
     telemetry: Telemetry
     health: Health
+    proofs: Proofs
+    inbox: Inbox
     conversations: Conversations
     auditor: Auditor
     limits: Limits
@@ -161,24 +165,23 @@ class Gateway:
             self.judge.aside.counts if self.judge.aside is not None else {},
             self.limits.refusals(policy),
             self.limits.store.alone,
+            self._risks(policy),
             self.limits.store.waiting,
             self.limits.store.dropped,
             self.auditor.counts,
         )
 
-    async def label(
-        self, caller: Caller, request_id: str, source: LabelSource, score: float, comment: str | None
-    ) -> bool:
-        """Keeps a caller's label for one of their own requests; False where it is not theirs or not known."""
+    def _risks(self, policy: Policy) -> dict[tuple[str, str], tuple[float, int, bool]]:
+        """By route and rule with a `max_risk`: the bound, the pairs that it is of, and whether it is proven."""
+        proofs = self.proofs.of(policy, self.judge.name)
+        found = {}
+        for route, rule, max_risk in to_prove(policy):
+            proof = proofs.get((route.name, rule.name), Proof(1.0))
+            found[route.name, rule.name] = (proof.bound, proof.pairs, proof.proves(max_risk))
+        return found
 
-        async def add() -> bool:
-            waits = self.recorder.knows(request_id, caller.tenant)
-            return await self.store.add_label(
-                request_id, caller.tenant, caller.key, source, score, comment=comment, known=waits
-            )
-
-        if not is_request_id(request_id):
-            return False
+    async def take_feedback(self, caller: Caller, opinions: Sequence[Opinion]) -> frozenset[str]:
+        """Keeps a caller's opinions, and returns the ids of those requests that are theirs."""
         with _database_needed():
             return await _sought(add, request_id)
 

@@ -15,11 +15,12 @@ ROOT = Path(__file__).parent.parent
 ROWS = [
     ["cli"],
     ["rehearsal"],
-    ["demo", "library", "trial"],
+    ["demo", "library"],
     ["app"],
     ["api", "dashboard"],
     ["gateway"],
     ["pipeline", "learning"],
+    ["trial"],
     ["answer_headers", "deciding"],
     ["entry", "selection"],
     ["audits", "asked"],

@@ -127,6 +127,9 @@ class DecisionFacts(BaseModel):
     probability: float | None
     cache: Literal["hit", "miss", "bypass"]
     options: list[str] = Field([], description="What a selector picked, the best first; absent where none did.")
+    unproven: str | None = Field(
+        None, description="The model that the rule would take, were its `max_risk` proven; absent where it need not be."
+    )
     terms: dict[str, Any] | None = Field(None, description="How several calls make the answer; absent where one does.")
 
 

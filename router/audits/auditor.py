@@ -246,7 +246,10 @@ class Auditor:
 
 
 def _other(route: Route, policy: Policy, decision: Decision) -> ModelSpec | None:
-    """Whom the answering model is compared with: the baseline, or for the baseline the cheapest small model."""
+    """Whom the answering model is compared with: the baseline; or for the baseline whoever would have answered in its
+    place, had the rule's `max_risk` been proven, else the cheapest small model."""
+    if decision.unproven not in (None, decision.model):
+        return policy.models[decision.unproven]
     baseline = policy.models[route.baseline] if route.baseline is not None else None
     other = baseline if baseline is None or decision.model != baseline.name else policy.cheapest_small
     return None if other is None or other.name == decision.model else other

@@ -4,6 +4,7 @@ Changing the model in mid-conversation loses what the provider has cached of the
 So the model of the last turn goes on answering, unless
 
 - it may not (privacy, context, health, budget), or the ask is private and only the new model is marked private;
+- the rule's `max_risk` is not proven, so that the baseline serves;
 - the new model is better by more than `margin` plus the price of what is lost (**up** is easy);
 - the new model is no better but cheaper, even though it starts without the cache, on this turn and the one before it
   (**down** needs evidence: one "thanks!" is none).
@@ -42,6 +43,8 @@ def stay(
     """The verdict as the conversation has it, and how many turns in a row it could have gone down."""
     decision = verdict.decision
     if before is None or before.model not in models or decision.plan not in _MAY_STAY or ask.housekeeping:
+        return verdict, 0
+    if decision.unproven is not None:
         return verdict, 0
     old, new = models[before.model], models[decision.model]
     if old.name == new.name:

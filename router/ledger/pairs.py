@@ -14,7 +14,7 @@ from router.domain import Outcome
 from router.ledger.contract import Store
 from router.ledger.filters import within
 from router.ledger.rows import outcome_of
-from router.ledger.tables import labels, outcomes
+from router.ledger.tables import features, labels, outcomes
 from router.ledger.tally import dollars
 from router.ledger.window import Window
 
@@ -30,12 +30,43 @@ class OtherAnswer:
     own_score: float
 
 
-async def other_answers(store: Store, window: Window) -> dict[str, OtherAnswer]:
-    """By the request's id, those that an audit answered too and scored both of."""
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """A request with its features, where they are kept, and what the other model's answer was worth."""
+
+    row: Outcome
+    other: OtherAnswer
+
+
+async def scored_pairs(store: Store, window: Window, *, routes: Sequence[str], most: int) -> list[ScoredPair]:
+    """Requests of some routes that were answered twice and both scored: the newest `most`, the oldest of them first."""
+    others = await other_answers(store, window, routes=routes, most=most)
+    same_row = sa.and_(features.c.at_unix == outcomes.c.at_unix, features.c.request_id == outcomes.c.request_id)
+    query = (
+        sa.select(*outcomes.c, features.c.vector, features.c.features_digest)
+        .select_from(outcomes.outerjoin(features, same_row))
+        .where(*within(window), outcomes.c.purpose == "chat", outcomes.c.complexity.is_not(None))
+    )
+    names, rows = list(others), []
+    for begin in range(0, len(names), BATCH):
+        batch = query.where(outcomes.c.request_id.in_(names[begin : begin + BATCH]))
+        rows += [outcome_of(row) for row in await store.rows(batch)]
+    rows.sort(key=lambda row: (row.at_unix, row.request_id))
+    return [ScoredPair(row, others[row.request_id]) for row in rows]
+
+
+async def other_answers(
+    store: Store, window: Window, *, routes: Sequence[str] = (), most: int | None = None
+) -> dict[str, OtherAnswer]:
+    """By the request's id, those that an audit answered too and scored both of. routes: of these alone, where any is
+    named. most: the newest so many answers."""
     query = sa.select(outcomes).where(
         *within(window), outcomes.c.purpose == "audit", outcomes.c.outcome == "ok", outcomes.c.parent_id.is_not(None)
     )
-    rows = [outcome_of(row) for row in await store.rows(query.order_by(outcomes.c.at_unix, outcomes.c.request_id))]
+    if routes:
+        query = query.where(outcomes.c.route.in_(routes))
+    newest_first = query.order_by(outcomes.c.at_unix.desc(), outcomes.c.request_id.desc()).limit(most)
+    rows = [outcome_of(row) for row in reversed(await store.rows(newest_first))]
     found = {}
     for begin in range(0, len(rows), BATCH):
         batch = rows[begin : begin + BATCH]

@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from classifiers.contract import Assessment
 from router.domain import Ask, Combine, Decision, Part, RetrieverSpec, Terms
-from router.policy.compiled import Agree, Cascade, Choose, FanOut, Route, Rule, Select, Selection, Use
+from router.policy.compiled import Agree, Cascade, Choose, FanOut, Proof, Proven, Route, Rule, Select, Selection, Use
 
 
 class Standing(Struct, frozen=True):
-    """What is known when a rule matched. able: see `eligibility`. costs: dollars this ask would cost at each model."""
+    """What is known when a rule matched. able: see `eligibility`. costs: dollars this ask would cost at each model.
+
+    proofs: see `Facts`.
+    """
 
     route: Route
     ask: Ask
@@ -25,6 +28,7 @@ class Standing(Struct, frozen=True):
     able: Mapping[str, bool | str]
     costs: Mapping[str, float | None]
     retrievers: Mapping[str, RetrieverSpec]
+    proofs: Proven = {}
 
     def against(self, part: Part) -> str | None:
         """Why a part may not be asked; None where it may."""
@@ -125,7 +129,35 @@ def _choose(rule: Rule, act: Choose, standing: Standing) -> Step:
     else:
         return Step(None, "nobody of `among` may serve", (*(rule.fallback or ()), *act.among))
     standing_by = (*fit, *others) if rule.fallback is None else rule.fallback
-    return _first_able(rule, (first, *standing_by), reason, standing)
+    step = _first_able(rule, (first, *standing_by), reason, standing)
+    return step if act.max_risk is None else _until_proven(rule, act.max_risk, step, standing)
+
+
+def _until_proven(rule: Rule, max_risk: float, step: Step, standing: Standing) -> Step:
+    """The step where audits prove the rule's `max_risk`, else the baseline's, with the same models standing by."""
+    proof = standing.proofs.get((standing.route.name, rule.name))
+    if proof is not None and proof.proves(max_risk):
+        shown = f"max_risk {max_risk:g} proven: bound {proof.bound:.3g} from {proof.pairs} audited pairs"
+        return structs.replace(step, why=f"{step.why}; {shown}")
+    decision, baseline = step.decision, standing.route.baseline
+    if decision is None or baseline is None:
+        return step
+    why = f"{step.why}; {not_proven(max_risk, proof)}"
+    if standing.able[baseline] is not True:
+        return Step(None, f"{why}, and the baseline may not serve", (baseline,))
+    behind = (decision.model, *decision.fallback) if rule.fallback is None else rule.fallback
+    held = _first_able(rule, (baseline, *behind), f"{why}, so the baseline {baseline}", standing)
+    assert held.decision is not None
+    return structs.replace(held, decision=structs.replace(held.decision, unproven=decision.model))
+
+
+def not_proven(max_risk: float, proof: Proof | None) -> str:
+    """What stands between a rule and its proof, in an operator's words."""
+    if proof is None:
+        return f"max_risk {max_risk:g} not proven: audits were not looked at with this policy and judge yet"
+    shown = f"max_risk {max_risk:g} not proven: bound {proof.bound:.3g} from {proof.pairs} audited pairs"
+    needed = "pairs like these never prove it" if proof.more is None else f"about {proof.more} more"
+    return f"{shown}; {needed}"
 
 
 def _most_cost(act: Choose, baseline: str | None, costs: Mapping[str, float | None]) -> float:

@@ -40,7 +40,7 @@ MOST_TEXTS = 1000
 """Of the options that one rule picks from by likeness: what is worked out beforehand grows with their square."""
 
 VERBS = ("use", "choose", "select", "cascade", "agree", "fan_out")
-_OF_CHOOSE = ("among", "keep_quality", "max_cost", "threshold")
+_OF_CHOOSE = ("among", "keep_quality", "max_cost", "threshold", "max_risk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ def route_of(name: str, entry: RouteEntry, default: str, named: Named) -> Route:
         if any(rule.name == other.name for other in rules):
             raise document.error(f"two rules are called `{rule.name}`", (*place, "name"))
         rules.append(_rule(rule, place, entry.baseline, named))
+        _check_provable(rules[-1], entry, place, named)
     cache = None
     if entry.cache is not None and entry.cache.exact is not None:
         cache = CacheSettings(entry.cache.exact.ttl, entry.cache.private)
@@ -125,6 +126,23 @@ def _audit(entry: RouteEntry, at: Path, named: Named) -> Audit | None:
             (*at, "audit", "judge"),
         )
     return Audit(audit.rate, judge, audit.budget_per_day, audit.judges_itself)
+
+
+def _check_provable(rule: Rule, entry: RouteEntry, at: Path, named: Named) -> None:
+    """Raises PolicyError for a `max_risk` that no audit of the route could ever prove, or of some models alone."""
+    act, audit = rule.act, entry.audit
+    if not isinstance(act, Choose) or act.max_risk is None:
+        return
+    document, here = named.document, (*at, "max_risk")
+    if audit is None or audit.rate == 0:
+        need = "`audit`" if audit is None else "`audit` with a `rate` above 0"
+        raise document.error(f"`max_risk` is proven by audits, so it never could be: give the route an {need}", here)
+    if audit.judge in act.among and not audit.judges_itself:
+        raise document.error(
+            f"`{audit.judge}` is among its models and judges the audits, but not its own answers, so `max_risk` never "
+            "could be proven of them: name another judge, or say `judges_itself: true`",
+            here,
+        )
 
 
 def _rule(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> Rule:
@@ -174,6 +192,8 @@ def _choose(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> C
             raise document.error(f"`{key}` needs the route to name its `baseline`", (*at, key))
         if entry.choose != goes_with:
             raise document.error(f"`{key}` goes with `choose: {goes_with}`", (*at, key), at_key=True)
+    if entry.max_risk is not None and baseline is None:
+        raise document.error("`max_risk` needs the route to name its `baseline`", (*at, "max_risk"))
     if entry.threshold is not None and entry.keep_quality is None and entry.max_cost is None:
         raise document.error("`threshold` is what keeps a `keep_quality` or a `max_cost`: give one", (*at, "threshold"))
     among = named.several(entry.among, (*at, "among")) or tuple(named.models)
@@ -184,7 +204,7 @@ def _choose(entry: RuleEntry, at: Path, baseline: str | None, named: Named) -> C
                     f"the price of `{name}` is unknown, so is its cost: give it a `price`", (*at, "max_cost")
                 )
     assert entry.choose is not None
-    return Choose(entry.choose, among, entry.keep_quality, entry.max_cost, entry.threshold)
+    return Choose(entry.choose, among, entry.keep_quality, entry.max_cost, entry.threshold, entry.max_risk)
 
 
 def _select(entry: SelectEntry, at: Path, named: Named) -> Select:

@@ -44,6 +44,7 @@ class Choose:
 
     threshold: the predicted loss of quality against the baseline that is allowed, as `policy tune` found it on data;
     with it, the cheapest within it serves, whatever was promised. keep_quality, max_cost: None for no bound.
+    max_risk: the mean quality that may be lost against the baseline, which serves until audits prove it.
     """
 
     of: Literal["cheapest", "best"]
@@ -51,6 +52,7 @@ class Choose:
     keep_quality: float | None = None
     max_cost: float | None = None
     threshold: float | None = None
+    max_risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +249,36 @@ class Policy:
         )
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """What audits show of the quality that a rule loses against its route's baseline.
+
+    bound: of the mean loss, from above. pairs: audited requests that say so. lost: the mean that they saw. more: about
+    how many further pairs would prove the rule's `max_risk`; None where pairs like these never would. since_unix: from
+    when on pairs count. left_out: audited requests that say nothing of this rule.
+    """
+
+    bound: float
+    pairs: int = 0
+    lost: float = 0.0
+    more: int | None = None
+    since_unix: float = 0.0
+    left_out: int = 0
+
+    def proves(self, max_risk: float) -> bool:
+        return self.bound <= max_risk
+
+
+Proven = Mapping[tuple[str, str], Proof]
+"""By route and rule."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What is known of a request beside its ask.
 
     key_tags: of the caller's key. headers: lower-case names. metadata: of the body. at: an aware moment; conditions
     see its UTC hour and weekday. unhealthy: why, for each model that should not be called now. spent: why, for each
     whose budget or pace is used up. budget_used: how full the fullest budget is that pays for this request, 0..1.
+    proofs: of this policy's rules with the judge that judged this ask.
     """
 
     tenant: str = "default"
@@ -263,3 +289,4 @@ class Facts(msgspec.Struct, frozen=True):
     unhealthy: Mapping[str, str] = {}
     spent: Mapping[str, str] = {}
     budget_used: float = 0.0
+    proofs: Proven = {}

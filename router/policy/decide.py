@@ -11,6 +11,8 @@ The law: every policy that loads decides every ask, or refuses it with a reason.
 - `choose` with a `threshold` takes the cheapest whose predicted quality is at most that much below the baseline's, as
   `policy tune` found it on data. `choose: best` takes the best within `max_cost` times the baseline's cost; where there
   is none, the cheapest.
+- `choose` with a `max_risk` has the baseline serve until audits prove it (`Facts.proofs`); where the baseline may not,
+  the rule is passed over. Whoever the rule would have taken stands by at most.
 - `cascade`, `agree` and `fan_out` ask only those of their parts that may serve; `router.policy.acts` says what is left
   of a plan then. `select` asks its selector, who may abstain: then the rule is passed over.
 - No rule: the route's default, then the policy's; rule `default`. Neither may serve: the request is refused. A model
@@ -83,7 +85,7 @@ def decide(
             raise _refusal(able, [target.name])
         return Verdict(Decision("single", target.name, "pinned", (), costs[target.name]), able, (), costs)
 
-    standing = Standing(route, ask, assessment, able, costs, policy.retrievers)
+    standing = Standing(route, ask, assessment, able, costs, policy.retrievers, facts.proofs)
     context: Context | None = None
     traces: list[RuleTrace] = []
     wanted: list[str] = []

@@ -40,6 +40,7 @@ def explanation(
             "probability": decision.probability,
             "cache": decision.cache,
             **({"options": list(decision.options)} if decision.options else {}),
+            **({"unproven": decision.unproven} if decision.unproven is not None else {}),
             **({"terms": _terms(decision.terms)} if decision.terms is not None else {}),
         },
     }

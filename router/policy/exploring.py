@@ -23,10 +23,15 @@ def explore(
 
     Near ties are the models that stand by and are predicted at most `band` better or worse. Each is taken with an equal
     part of `rate`, and the one that was decided on with the rest. Never for private asks, housekeeping, tool loops,
-    conversations that keep their model, plans of several calls, and models named outright.
+    conversations that keep their model, plans of several calls, models named outright, rules whose `max_risk` is not
+    proven.
     """
     decision = verdict.decision
-    settled = decision.plan != "single" or decision.rule in (CONVERSATION_RULE, "pinned", "default", "degraded")
+    settled = (
+        decision.plan != "single"
+        or decision.unproven is not None
+        or decision.rule in (CONVERSATION_RULE, "pinned", "default", "degraded")
+    )
     if settled or ask.private or ask.housekeeping or in_tool_loop or settings.rate <= 0:
         return verdict
     predicted = assessment.quality.get(decision.model, 0.0)

@@ -196,6 +196,8 @@ def _choose_lines(act: Choose) -> Mapping[str, str]:
         lines["max_cost"] = "any" if act.max_cost is None else f"{act.max_cost:g} of the baseline's"
     if act.threshold is not None:
         lines["threshold"] = f"a predicted loss of at most {act.threshold:g} against the baseline"
+    if act.max_risk is not None:
+        lines["max_risk"] = f"the baseline serves until audits prove a mean loss of at most {act.max_risk:g}"
     return lines
 
 

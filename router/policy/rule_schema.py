@@ -86,6 +86,14 @@ class RuleEntry(Entry):
         le=1,
         description="Predicted loss of quality against the baseline that is allowed; `signalbox policy tune` finds it.",
     )
+    max_risk: Annotated[float, BeforeValidator(no_bool)] | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Quality against the baseline that may be lost on average; until audits prove it, the baseline "
+        "serves.",
+        examples=[0.02],
+    )
     select: SelectEntry | None = Field(None, description="A selector picks among the described options.")
     cascade: CascadeEntry | None = Field(None, description="A small model first, a large one where it must be.")
     agree: AgreeEntry | None = Field(None, description="Small models that must agree, else a large one.")

@@ -126,6 +126,13 @@ LIMITS_WAITING = _gauge(
 )
 LIMITS_DROPPED = _counter("signalbox_limits_dropped_total", "Accounts of requests that Redis will never be told of.")
 AUDITS = _counter("signalbox_audits_total", "Requests drawn for an audit, by what became of them.", "result")
+RISK_BOUND = _gauge(
+    "signalbox_risk_bound", "Upper bound of the quality that a rule with a `max_risk` loses.", "route", "rule"
+)
+RISK_PAIRS = _gauge("signalbox_risk_pairs", "Audited requests that the bound is of.", "route", "rule", across="min")
+RISK_PROVEN = _gauge(
+    "signalbox_risk_proven", "1 while `max_risk` is proven, 0 while the baseline serves.", "route", "rule", across="min"
+)
 LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
 LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
 LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.", across="sum")

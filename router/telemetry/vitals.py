@@ -11,7 +11,8 @@ class Vitals:
     """parts: whether each is well. breakers: `closed`, `half_open` or `open` for each model of the policy.
 
     condition_errors: by route and rule, since the policy was loaded. limits_refused: by limit and bound.
-    audits: by what became of them.
+    audits: by what became of them. risks: by route and rule with a `max_risk`: the bound, the audited pairs that it is
+    of, and whether it is proven.
     """
 
     policy_name: str
@@ -32,3 +33,4 @@ class Vitals:
     limits_waiting: int = 0
     limits_dropped: int = 0
     audits: Mapping[str, int] = field(default_factory=dict)
+    risks: Mapping[tuple[str, str], tuple[float, int, bool]] = field(default_factory=dict)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from classifiers.contract import AskText
 from classifiers.learned import LearnedClassifier
-from router.ask import BYTES_PER_TOKEN, DEFAULT_OUTPUT_TOKENS
-from router.domain import Ask, Outcome
+from router.domain import Outcome
 from router.errors import RequestError
 from router.judge import Judge
 from router.policy.compiled import Facts, Policy
 from router.policy.expected import cost_at
 from router.trial.deciding import Decider, pinned
+from router.trial.logged_asks import NEVER_KNOWN, ask_of
 from router.trial.moves import Placed
-
-NEVER_KNOWN = {"headers": "headers", "metadata": "metadata", "key": "tags of keys", "budget": "how full budgets were"}
-"""Roots of conditions that the ledger keeps nothing of, in words."""
 
 
 class LoggedDecider:
@@ -82,22 +78,3 @@ class LoggedDecider:
             return {**classifier.assess_features(row.features, missing).quality, **row.quality}
         self.guessed.update(card.name for card in missing)
         return row.quality
-
-
-def ask_of(row: Outcome) -> Ask:
-    """The ask of a logged request: what it needed, without its text. The output budget was not kept: the usual one."""
-    kept = row.ask
-    tokens = int(kept.get("input_tokens", row.usage.input))
-    return Ask(
-        AskText("", input_tokens=tokens),
-        tokens,
-        DEFAULT_OUTPUT_TOKENS,
-        chars=tokens * BYTES_PER_TOKEN,
-        turns=int(kept.get("turns", 1)),
-        tools=int(kept.get("tools", 0)),
-        json_schema=bool(kept.get("json_schema", False)),
-        images=int(kept.get("images", 0)),
-        housekeeping=bool(kept.get("housekeeping", False)),
-        private=tuple(kept.get("private", ())),
-        output_assumed=True,
-    )

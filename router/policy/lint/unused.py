@@ -39,9 +39,13 @@ def models_of(policy: Policy, route: Route) -> set[str]:
         if isinstance(rule.act, Select):
             named.update(option.part.model for option in rule.act.among)
             named.update(name for name in (rule.act.model, rule.act.judge) if name is not None)
-        elif isinstance(rule.act, Choose) and route.baseline is not None and rule.act.of == "cheapest":
+        elif isinstance(rule.act, Choose) and route.baseline is not None and _turns_to_baseline(rule.act):
             named.add(route.baseline)
     return named
+
+
+def _turns_to_baseline(act: Choose) -> bool:
+    return act.of == "cheapest" or act.max_risk is not None
 
 
 def _options_reached(policy: Policy) -> set[str]:
