@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Final, Literal
 
 import numpy as np
@@ -135,6 +136,14 @@ class Aside:
                     raise ArtefactError("damaged", "it judges a canned ask with a number that is not finite")
         self._classifier = classifier
 
+    async def beside(self, artefact: Artefact | None) -> Aside:
+        """Another judge, None for the first one, on the same encoder, in the same batches, within the same budget.
+        Raises as `take_up` does. It lives no longer than this one."""
+        other = copy(self)
+        other._failed_in_a_row = other._late_in_a_row = 0
+        await other.take_up(artefact)
+        return other
+
     async def embed(self, text: str) -> NDArray[np.float32] | Trouble:
         """The embedding of one text, or why there is none: within the same budget, and under the same guard."""
         vector = await self._computed((None, AskText(text)))
@@ -200,7 +209,7 @@ class Aside:
         return "failed"
 
     def _run(self, work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
-        """In the thread. Only while an artefact is taken up is there more than one classifier in a batch."""
+        """In the thread. A batch is of one classifier but beside a canary, and while an artefact is taken up."""
         made: dict[int, NDArray[np.float32]] = {}
         for wanted in {id(classifier): classifier for classifier, _ in work}.values():
             asks = {place: ask for place, (classifier, ask) in enumerate(work) if classifier is wanted}

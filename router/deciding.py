@@ -105,7 +105,7 @@ class Decider:
         )
 
     async def _judged(self, asked: Asked) -> tuple[Assessment | None, Judge]:
-        """What is said by the judge whose turn it is, by the one that serves where a canary cannot; and who that was."""
+        """What the judge says whose turn it is, or the one that serves where a canary cannot; and who that was."""
         text, cards = asked.ask.text, asked.policy.cards
         judge = self._judge.of(asked.caller.tenant, asked.conversation)
         if judge.aside is None:  # no task switch for what is over in a fraction of a millisecond

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
@@ -18,6 +18,7 @@ from classifiers.contract import AskText, Assessment, Classifier, ModelCard
 from router.aside import Aside, is_sound
 from router.domain import Ask, ModelSpec, Verdict
 from router.errors import ContextTooLong, PolicyRefusal, RateLimited
+from router.policy.beside import in_share
 from router.policy.compiled import Facts, Policy, Route, Selection
 from router.policy.decide import NOTHING_SELECTED, decide
 
@@ -33,7 +34,7 @@ class Judge:
 
     An assessment that raises, is not finite or came slowly counts against it; after three in a row it rests for ten
     seconds, so that a slow classifier costs the event loop three asks and not all of them. aside: the encoder tier,
-    where it was chosen; `classifier` then answers for it when it cannot.
+    where it was chosen; `classifier` then answers for it when it cannot. canary: who judges a share in its place.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Judge:
     ):
         self.classifier = classifier
         self.aside = aside
+        self.canary: Canary | None = None
         self.failures = 0
         """Assessments that failed or were slow, so far."""
         self._clock = clock
@@ -71,6 +73,13 @@ class Judge:
             return self.aside.name
         resting = " (resting)" if self._clock() < self._rests_until else ""
         return _named(self.classifier.name, None if self.aside is None else self.aside.trouble) + resting
+
+    def of(self, tenant: str, conversation: str) -> Judge:
+        """Who judges a conversation: always the same, as long as the canary and its share are."""
+        canary = self.canary
+        if canary is None or not in_share(f"{canary.sha256}\0{tenant}", conversation, canary.share):
+            return self
+        return canary.judge
 
     async def assess_aside(self, ask: AskText, models: Sequence[ModelCard]) -> Assessment | None:
         """The encoder's assessment where it comes in time, else the quick classifier's, which says so in its name."""
@@ -114,6 +123,16 @@ class Judge:
             self._well, self._in_a_row = False, 0
             self._rests_until = self._clock() + REST_SECONDS
             log.warning("classifier %s rests for %.0f s", self.classifier.name, REST_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A judge beside another, for a share of its conversations; another artefact is dealt others. sha256: of its
+    artefact."""
+
+    judge: Judge
+    share: float
+    sha256: str
 
 
 def unsure(models: Sequence[ModelCard]) -> Assessment:

@@ -19,7 +19,7 @@ from router.aside import Aside
 from router.errors import StoreAway
 from router.judge import Judge
 from router.learning.uptake import Uptake
-from router.ledger.registry import Registry
+from router.ledger.registry import Registry, Standing
 from router.ledger.store import SqlStore
 from router.ledger.tables import artefacts
 from tests.judge.encoders import Letters, encoder_artefact
@@ -120,8 +120,8 @@ async def test_a_registry_that_is_away_is_asked_again(tmp_path: Path) -> None:
 
         there = False
 
-        async def current(self) -> str | None:
-            return "abc"
+        async def standing(self) -> Standing:
+            return Standing("abc")
 
         async def fetch(self, sha256: str) -> bytes:
             if not self.there:
