@@ -20,7 +20,7 @@ from starlette.routing import Route
 from router import __version__
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing, keys_from_setting
-from router.api import control, data_plane, operations
+from router.api import control, data_plane, feedback, operations
 from router.api.chat import ChatEndpoint
 from router.api.edge import Edge
 from router.api.errors import answer_errors
@@ -102,6 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.gateway = gateway
     app.router.routes.insert(0, Route("/v1/chat/completions", chat, methods=["POST"]))
     app.include_router(data_plane.routes)
+    app.include_router(feedback.routes)
     app.include_router(operations.routes)
     app.include_router(control.routes)
     app.include_router(pages.routes)
@@ -149,11 +150,12 @@ def assemble(settings: Settings) -> Gateway:
             await load_litellm()
             await prepare_selectors()
 
+    under_way: dict[str, str] = {}
     auditor, hints = Auditor(reach, record, store), Hints(store)
-
-    return Gateway(
     proofs = Proofs()
     proving = Proving(proofs, judge, lambda: policy.in_use, lambda: SqlStore(settings.store_url))
+
+    return Gateway(
         settings=settings,
         policy=policy,
         judge=judge,
@@ -167,10 +169,10 @@ def assemble(settings: Settings) -> Gateway:
         conversations=conversations,
         auditor=auditor,
         limits=limits,
-        pipeline=Pipeline(
-            policies=policy,
         proofs=proofs,
         inbox=Inbox(store, recorder, under_way),
+        pipeline=Pipeline(
+            policies=policy,
             cache=cache,
             decider=Decider(
                 judge=judge, health=health, selectors=selectors, conversations=conversations, proofs=proofs
@@ -180,6 +182,7 @@ def assemble(settings: Settings) -> Gateway:
             hints=hints,
             limits=limits,
             record=record,
+            under_way=under_way,
         ),
         upstreams=upstreams,
         retrievers=retrievers,

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from classifiers.contract import LabelSource
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.audits.auditor import Auditor
@@ -23,6 +22,7 @@ from router.domain import Caller
 from router.entry import is_recent, is_request_id
 from router.errors import LedgerAway, StoreAway, StoreError
 from router.judge import Judge
+from router.learning.feedback import ROW_PAUSE_SECONDS, ROW_TRIES, Inbox, Opinion
 from router.ledger import reports
 from router.ledger.contract import Store
 from router.ledger.recorder import Recorder
@@ -43,9 +43,6 @@ from router.upstream.retriever import Retrievers
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-
-ROW_TRIES, ROW_PAUSE_SECONDS = 5, 0.2
-"""How long a row of another worker is waited for: a little longer than recorders keep theirs back."""
 
 T = TypeVar("T")
 
@@ -73,6 +70,7 @@ class Gateway:
     proofs: Proofs
     inbox: Inbox
     conversations: Conversations
+    inbox: Inbox
     auditor: Auditor
     limits: Limits
     pipeline: Pipeline
@@ -183,7 +181,7 @@ class Gateway:
     async def take_feedback(self, caller: Caller, opinions: Sequence[Opinion]) -> frozenset[str]:
         """Keeps a caller's opinions, and returns the ids of those requests that are theirs."""
         with _database_needed():
-            return await _sought(add, request_id)
+            return await self.inbox.take(caller, opinions)
 
     async def story(self, request_id: str, tenant: str) -> dict[str, Any] | None:
         """One request as `/v1/route` would have explained it, with its outcome; None where it is not the tenant's."""

@@ -80,7 +80,9 @@ class Pipeline:
         hints: Hints,
         limits: Limits,
         record: Callable[[Outcome], None],
+        under_way: dict[str, str],
     ):
+        """under_way: where the tenant of each request is kept while it is answered."""
         self._policies = policies
         self._cache = cache
         self._decider = decider
@@ -89,11 +91,13 @@ class Pipeline:
         self._hints = hints
         self._limits = limits
         self._record = record
+        self._under_way = under_way
 
     async def chat(self, request: ChatRequest, caller: Caller, wire: Wire) -> None:
         """Answers one chat request over `wire`. Only a cancellation comes out as an exception."""
         entry = Entry(request.request_id, caller, request.received, stream=request.stream)
         current_request.set(request.request_id)
+        self._under_way[request.request_id] = caller.tenant
         entry.row.caller_request_id = request.headers.get("x-request-id", "")[:128] or None
         entry.row.traceparent = request.headers.get("traceparent", "")[:64] or None
         entry.row.conversation = conversation = conversation_of(request.body, request.headers, caller.tenant)
@@ -165,6 +169,7 @@ class Pipeline:
             await wire.fail(failure, told(entry))
         finally:
             self._write_down(entry)
+            self._under_way.pop(request.request_id, None)
 
     async def explain(self, request: ChatRequest, caller: Caller) -> dict[str, Any]:
         """What `chat` would decide, without calling, caching or recording anything (`POST /v1/route`)."""

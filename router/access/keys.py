@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from router.domain import Caller
+from router.domain import VERIFIER_TAG, Caller
 from router.errors import NotAuthenticated, SettingsError
 
 log = logging.getLogger(__name__)
@@ -84,10 +84,14 @@ class KeyRing:
             log.error("keys file not taken up, the keys read before stay in use: %s", error)
 
     def _take(self, keys: tuple[Key, ...]) -> None:
-        self._by_digest = {key.sha256: (key.sha256, Caller(key.tenant, key.name, key.tags)) for key in keys}
+        self._by_digest = {key.sha256: (key.sha256, _caller_of(key)) for key in keys}
 
 
-_ANYBODY = Caller()
+def _caller_of(key: Key) -> Caller:
+    return Caller(key.tenant, key.name, key.tags, VERIFIER_TAG in key.tags)
+
+
+_ANYBODY = Caller(verifies=True)
 
 
 def keys_from_setting(text: str) -> tuple[Key, ...]:

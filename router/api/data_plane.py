@@ -1,8 +1,7 @@
-"""The data plane beside chat: models, dry-run decisions, feedback, and the story of one's own requests."""
+"""The data plane beside chat: models, dry-run decisions, and the story of one's own requests."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,10 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from router.api.chat import chat_request, read_body, read_headers
-from router.api.schemas import Accepted, ChatBody, ErrorBody, Explanation, Feedback, Model, ModelList, Story
-from router.body import parse_body
+from router.api.schemas import ChatBody, ErrorBody, Explanation, Model, ModelList, Story
 from router.domain import Caller
-from router.errors import BadRequest, ModelNotFound, NotFound
+from router.errors import ModelNotFound, NotFound
 from router.gateway import Gateway
 
 routes = APIRouter(tags=["data plane"])
@@ -73,19 +71,6 @@ async def route(request: Request) -> JSONResponse:
     return JSONResponse(await gateway_of(request).pipeline.explain(chat, caller))
 
 
-@routes.post(
-    "/v1/feedback", status_code=202, response_model=Accepted, responses=PROBLEMS, openapi_extra=body_of(Feedback)
-)
-async def feedback(request: Request) -> Accepted:
-    """Takes a caller's opinion of one of their own answers, as a label for learning."""
-    caller = caller_of(request)
-    given = read_feedback(await read_body(read_headers(request.scope["headers"]), request.receive))
-    score = given.score if given.score is not None else float(given.thumb == "up")
-    if not await gateway_of(request).label(caller, given.request_id, given.source, score, given.comment):
-        raise NotFound(f"There is no request `{given.request_id}` of yours.", param="request_id")
-    return Accepted()
-
-
 @routes.get("/v1/decisions/{request_id}", response_model=Story, responses=PROBLEMS)
 async def decision(request_id: str, request: Request) -> JSONResponse:
     """Why one of the caller's own requests went where it went, and what came of it."""
@@ -94,34 +79,6 @@ async def decision(request_id: str, request: Request) -> JSONResponse:
     if story is None:
         raise NotFound(f"There is no request `{request_id}` of yours.", param="request_id")
     return JSONResponse(story)
-
-
-def read_feedback(raw: bytes) -> Feedback:
-    """Checks a feedback body. Raises BadRequest with `param`."""
-    values = parse_body(raw).values
-    known = Feedback.model_fields
-    for name in values:
-        if name not in known:
-            raise BadRequest(f"`{name}` is not a part of feedback; known are {', '.join(known)}.", param=name)
-    request_id = values.get("request_id")
-    if not isinstance(request_id, str) or not request_id:
-        raise BadRequest("`request_id` must be the x-request-id of an answer.", param="request_id")
-    score, thumb = values.get("score"), values.get("thumb")
-    if (score is None) == (thumb is None):
-        raise BadRequest("Give either `score` (0 to 1) or `thumb` (up or down).", param="score")
-    if score is not None and (
-        isinstance(score, bool) or not isinstance(score, int | float) or not (math.isfinite(score) and 0 <= score <= 1)
-    ):
-        raise BadRequest("`score` must be a number from 0 to 1.", param="score")
-    if thumb not in (None, "up", "down"):
-        raise BadRequest("`thumb` must be `up` or `down`.", param="thumb")
-    comment = values.get("comment")
-    if comment is not None and (not isinstance(comment, str) or len(comment) > 4000):
-        raise BadRequest("`comment` must be a string of at most 4,000 characters.", param="comment")
-    source = values.get("source") or "user"
-    if source not in ("user", "verifier"):
-        raise BadRequest("`source` must be `user` or `verifier`.", param="source")
-    return Feedback(request_id=request_id, score=score, thumb=thumb, comment=comment, source=source)
 
 
 def _models(gateway: Gateway) -> list[Model]:

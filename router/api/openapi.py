@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from router.api.data_plane import PROBLEMS, body_of
-from router.api.schemas import ChatBody, Completion, ErrorBody, Feedback, Message, StreamOptions
+from router.api.feedback_schemas import Feedback, FeedbackBatch, FeedbackBody, FeedbackList
+from router.api.schemas import ChatBody, Completion, ErrorBody, Message, StreamOptions
 
 described = APIRouter(tags=["data plane"])
 """Routes that are only described here; who serves them is `router.app`'s to say."""
@@ -26,7 +27,15 @@ _CHAT_ANSWERS: dict[int | str, dict[str, Any]] = {
     504: {"model": ErrorBody, "description": "The upstream took too long."},
 }
 
-_READ_BY_HAND: tuple[type[BaseModel], ...] = (ChatBody, Feedback, Message, StreamOptions)
+_READ_BY_HAND: tuple[type[BaseModel], ...] = (
+    ChatBody,
+    Feedback,
+    FeedbackBatch,
+    FeedbackBody,
+    FeedbackList,
+    Message,
+    StreamOptions,
+)
 
 
 @described.post(

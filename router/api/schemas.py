@@ -169,30 +169,3 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class Feedback(BaseModel):
-    """One opinion of one answer. Give either `score` or `thumb`."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {"request_id": "req_0193c1f2a7b0c5a1f0e2d3c4b5a69788", "thumb": "up"},
-            "oneOf": [
-                {"properties": {"score": {"type": "number"}, "thumb": {"type": "null"}}, "required": ["score"]},
-                {"properties": {"score": {"type": "null"}, "thumb": {"type": "string"}}, "required": ["thumb"]},
-            ],
-        },
-    )
-
-    request_id: str = Field(min_length=1)
-    score: float | None = Field(None, ge=0, le=1, description="Quality, 0 to 1.")
-    thumb: Literal["up", "down"] | None = None
-    comment: str | None = Field(None, max_length=4000)
-    source: Literal["user", "verifier"] = "user"
-
-
-class Accepted(BaseModel):
-    """Feedback was taken."""
-
-    status: Literal["accepted"] = "accepted"

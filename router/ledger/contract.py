@@ -6,9 +6,11 @@ on both. What is asked of the rows lives in `reports`, `export` and `registry`, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from classifiers.contract import LabelSource
 from router.domain import Outcome
@@ -16,6 +18,18 @@ from router.domain import Outcome
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class NewLabel(Struct, frozen=True):
+    """A label to be kept. key: whose it is; the latest of a request, key and source counts. at_unix: None for now."""
+
+    request_id: str
+    key: str
+    source: LabelSource
+    score: float
+    weight: float = 1.0
+    comment: str | None = None
+    at_unix: float | None = None
 
 
 class Writer(Protocol):
@@ -49,6 +63,15 @@ class Store(Writer, Protocol):
     ) -> bool:
         """Keeps a label of a request; the latest of the same key and source wins. False, and nothing kept, where the
         request is unknown or another tenant's. known: the caller knows better (`Recorder.knows`: not written yet)."""
+        ...
+
+    async def add_labels(self, tenant: str, given: Sequence[NewLabel]) -> None:
+        """Keeps labels of a tenant's requests, all or none; whose requests they are is the caller's to know. Of several
+        of one request, key and source the latest stays: a label with a time of its own leaves a later one alone."""
+        ...
+
+    async def known_of(self, tenant: str, request_ids: Collection[str]) -> frozenset[str]:
+        """Which of these requests the ledger has of a tenant."""
         ...
 
     async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:

@@ -73,6 +73,10 @@ class Recorder:
         waiting = chain(*self._chunks, self._queue)
         return any(outcome.request_id == request_id and outcome.tenant == tenant for outcome in waiting)
 
+    def waiting_of(self, tenant: str) -> set[str]:
+        """The ids of all requests of a tenant that wait to be written."""
+        return {outcome.request_id for outcome in chain(*self._chunks, self._queue) if outcome.tenant == tenant}
+
     async def start(self) -> None:
         """Opens the store and begins to write. A database out of reach is tried again later; a foreign or newer one
         raises StoreError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from router.errors import StoreError
 from router.ledger import schema
 from router.ledger.alone import alone_on
 from router.ledger.connect import WRITES, border, engine_for, sqlite_file
+from router.ledger.contract import NewLabel
+from router.ledger.label_rows import label_rows, upsert_labels
 from router.ledger.partitions import Partitions, drop_before, wait_briefly
 from router.ledger.rows import Row, clean, features_row, outcome_row, text_row
 from router.ledger.tables import features, findings, labels, outcomes, texts
@@ -33,6 +35,7 @@ SLICE = 16
 """Rows turned into tuples before the event loop gets a turn: about a quarter of a millisecond."""
 
 DELETE_AT_ONCE = 5000
+IDS_AT_ONCE = 1000
 
 REFERENCE: Final = "reference"
 """The kind of findings that stay as long as the artefact that they are about: what drift is measured against."""
@@ -110,6 +113,25 @@ class SqlStore:
                     return False
                 await connection.execute(insert)
         return True
+
+    async def add_labels(self, tenant: str, given: Sequence[NewLabel]) -> None:
+        """See `contract.Store.add_labels`."""
+        always, unless_later = label_rows(tenant, given, time.time())
+        dialect = postgresql if self._postgres else sqlite
+        async with self.transaction() as connection:
+            for rows, later_stays in ((always, False), (unless_later, True)):
+                if rows:
+                    await connection.execute(upsert_labels(dialect.insert(labels), later_stays=later_stays), rows)
+
+    async def known_of(self, tenant: str, request_ids: Collection[str]) -> frozenset[str]:
+        """See `contract.Store.known_of`."""
+        known: set[str] = set()
+        asked = sorted(request_ids)
+        for start in range(0, len(asked), IDS_AT_ONCE):
+            some = outcomes.c.request_id.in_(asked[start : start + IDS_AT_ONCE])
+            query = sa.select(outcomes.c.request_id).where(some, outcomes.c.tenant == tenant)
+            known.update(row["request_id"] for row in await self.rows(query))
+        return frozenset(known)
 
     async def prune(self, before_unix: float, *, features_before_unix: float | None = None) -> int:
         """See `contract.Store.prune`. On PostgreSQL whole days go with their partitions."""
