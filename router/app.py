@@ -196,10 +196,10 @@ def assemble(settings: Settings) -> Gateway:
             retention.poll,
             auditor.poll,
             hints.poll,
+            proving.poll,
             Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),
-            proving.poll,
         ],
     )
 

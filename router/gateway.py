@@ -67,12 +67,11 @@ class Gateway:
     door: AdminDoor
     telemetry: Telemetry
     health: Health
-    proofs: Proofs
-    inbox: Inbox
     conversations: Conversations
-    inbox: Inbox
     auditor: Auditor
     limits: Limits
+    proofs: Proofs
+    inbox: Inbox
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
     retrievers: Retrievers
@@ -163,10 +162,10 @@ class Gateway:
             self.judge.aside.counts if self.judge.aside is not None else {},
             self.limits.refusals(policy),
             self.limits.store.alone,
-            self._risks(policy),
             self.limits.store.waiting,
             self.limits.store.dropped,
             self.auditor.counts,
+            self._risks(policy),
         )
 
     def _risks(self, policy: Policy) -> dict[tuple[str, str], tuple[float, int, bool]]:
