@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -23,6 +23,7 @@ from router.body import Body, parse_body
 from router.domain import Ask, Decision, ModelSpec, Outcome, Purpose, Verdict
 from router.errors import SignalboxError
 from router.inner_rows import attempt_row, inner_row
+from router.ledger.contract import NewLabel
 from router.plans.contract import Work
 from router.plans.heard import said
 from router.plans.inner import Drafted, as_inner, as_plain, draft
@@ -66,18 +67,7 @@ class Job(Struct, frozen=True):
 class Labels(Protocol):
     """The part of the ledger's store that takes labels."""
 
-    async def add_label(
-        self,
-        request_id: str,
-        tenant: str,
-        key: str,
-        source: Any,
-        score: float,
-        weight: float = 1.0,
-        comment: str | None = None,
-        *,
-        known: bool = False,
-    ) -> bool: ...
+    async def add_labels(self, tenant: str, given: Sequence[NewLabel]) -> None: ...
 
 
 class Auditor:
@@ -213,8 +203,9 @@ class Auditor:
         weight = weighed.askings / 2
         orders = "one order read" if weighed.agree is None else f"orders {'agree' if weighed.agree else 'disagree'}"
         comment = f"judged by {sample.judge.name}; {orders}"
-        for request_id, score in ((row.request_id, weighed.first), (f"{row.request_id}.audit", weighed.second)):
-            await self._labels.add_label(request_id, row.tenant, KEY, "judge", score, weight, comment, known=True)
+        scores = ((row.request_id, weighed.first), (f"{row.request_id}.audit", weighed.second))
+        pair = [NewLabel(name, KEY, "judge", score, weight, comment) for name, score in scores]
+        await self._labels.add_labels(row.tenant, pair)
 
     async def _ask(
         self, model: ModelSpec, body: Body, purpose: Purpose, name: str, job: Job, rows: list[Outcome]

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from msgspec import Struct
 from router.audits.auditor import Labels
 from router.conversations.conversations import FINGERPRINT
 from router.domain import Ask, Outcome
+from router.ledger.contract import NewLabel
 from router.plans.heard import said
 from router.plans.refusals import refuses
 
@@ -31,6 +33,8 @@ WRONG, AGAIN, ABANDONED, TRUNCATED, REFUSED = 0.0, 0.3, 0.3, 0.3, 0.1
 KEY: Final = "implicit"
 MOST_CONVERSATIONS: Final = 20_000
 MOST_WAITING: Final = 1_000
+WRITTEN_AT_ONCE: Final = 200
+"""In one transaction; one for each label costs more than the chat that it is about."""
 REMEMBERED_SECONDS: Final = 1_800.0
 _LONGEST_COMPLAINT: Final = 300
 _BEGINNING: Final = 80
@@ -102,11 +106,15 @@ class Hints:
     async def poll(self) -> None:
         """Writes what waits. Raises what the store raises; what was not written waits on."""
         while self._waiting:
-            hint = self._waiting[0]
-            await self._labels.add_label(
-                hint.request_id, hint.tenant, KEY, "implicit", hint.score, 1.0, hint.kind, known=True
-            )
-            self._waiting.popleft()
+            batch = list(islice(self._waiting, WRITTEN_AT_ONCE))
+            by_tenant: dict[str, list[NewLabel]] = {}
+            for hint in batch:
+                label = NewLabel(hint.request_id, KEY, "implicit", hint.score, comment=hint.kind)
+                by_tenant.setdefault(hint.tenant, []).append(label)
+            for tenant, labels in by_tenant.items():
+                await self._labels.add_labels(tenant, labels)
+            for _ in batch:
+                self._waiting.popleft()
 
     def _of_conversation(self, row: Outcome, ask: Ask) -> None:
         """What this turn says of the answer before it, and what the next one will be compared with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from classifiers.contract import AskText
 from router.audits.hints import MOST_WAITING, REMEMBERED_SECONDS, Hints, complains
 from router.domain import Ask, Outcome
+from router.errors import StoreAway
+from router.ledger.contract import NewLabel
 
 
 class Clock:
@@ -19,16 +22,20 @@ class Clock:
 
 
 class Kept:
-    """Labels as a store would be given them."""
+    """Labels as a store would be given them. away: refuses them."""
 
     def __init__(self) -> None:
         self.given: list[tuple[str, float, str]] = []
+        self.transactions: list[tuple[str, int]] = []
+        self.away = False
 
-    async def add_label(self, request_id: str, tenant: str, key: str, source: Any, score: float, weight: float = 1.0,
-                        comment: str | None = None, *, known: bool = False) -> bool:  # fmt: skip
-        assert (source, key) == ("implicit", "implicit")
-        self.given.append((request_id, score, comment or ""))
-        return True
+    async def add_labels(self, tenant: str, given: Sequence[NewLabel]) -> None:
+        if self.away:
+            raise StoreAway("no database")
+        self.transactions.append((tenant, len(given)))
+        for label in given:
+            assert (label.source, label.key, label.weight) == ("implicit", "implicit", 1.0)
+            self.given.append((label.request_id, label.score, label.comment or ""))
 
 
 class Talk:
@@ -155,3 +162,26 @@ def test_complaints_are_known_in_many_languages(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_complaint(text: str) -> None:
     assert not complains(text)
+
+
+async def test_labels_are_written_many_at_a_time_and_a_tenant_at_a_time() -> None:
+    talk = Talk()
+    for _ in range(301):
+        talk.turn("Name a river.")
+    for _ in range(4):
+        talk.turn("Name a river.", tenant="other")
+    assert len(await talk.labels()) == 303
+    assert talk.kept.transactions == [("t", 200), ("t", 100), ("other", 3)]
+    assert talk.hints.waiting == 0
+
+
+async def test_labels_that_the_store_did_not_take_wait_for_the_next_time() -> None:
+    talk = Talk()
+    first = talk.turn("Name a river.")
+    talk.turn("Name a river.")
+    talk.kept.away = True
+    with pytest.raises(StoreAway):
+        await talk.labels()
+    assert talk.hints.waiting == 1
+    talk.kept.away = False
+    assert await talk.labels() == [(first, 0.3, "asked again")]
