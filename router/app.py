@@ -169,7 +169,7 @@ def assemble(settings: Settings) -> Gateway:
         conversations=conversations,
         auditor=auditor,
         limits=limits,
-        proofs=proofs,
+        proving=proving,
         inbox=Inbox(store, recorder, under_way),
         pipeline=Pipeline(
             policies=policy,

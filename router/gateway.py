@@ -23,6 +23,7 @@ from router.entry import is_recent, is_request_id
 from router.errors import LedgerAway, StoreAway, StoreError
 from router.judge import Judge
 from router.learning.feedback import ROW_PAUSE_SECONDS, ROW_TRIES, Inbox, Opinion
+from router.learning.proving import Proving
 from router.ledger import reports
 from router.ledger.contract import Store
 from router.ledger.recorder import Recorder
@@ -31,7 +32,7 @@ from router.ledger.story import told
 from router.limits.limits import Limits
 from router.pipeline import Pipeline
 from router.policy.compiled import Policy, Proof
-from router.policy.proofs import Proofs, to_prove
+from router.policy.proofs import to_prove
 from router.policy.reload import PolicyWatcher
 from router.settings import Settings
 from router.telemetry import Telemetry
@@ -70,7 +71,7 @@ class Gateway:
     conversations: Conversations
     auditor: Auditor
     limits: Limits
-    proofs: Proofs
+    proving: Proving
     inbox: Inbox
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
@@ -170,7 +171,7 @@ class Gateway:
 
     def _risks(self, policy: Policy) -> dict[tuple[str, str], tuple[float, int, bool]]:
         """By route and rule with a `max_risk`: the bound, the pairs that it is of, and whether it is proven."""
-        proofs = self.proofs.of(policy, self.judge.name)
+        proofs = self.proving.proofs.of(policy, self.judge.name)
         found = {}
         for route, rule, max_risk in to_prove(policy):
             proof = proofs.get((route.name, rule.name), Proof(1.0))

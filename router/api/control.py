@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from router.api import drift, export, limits, loop
+from router.api import drift, export, limits, loop, risk
 from router.api.ledger_schemas import (
     CostReportBody,
     LabelReportBody,
@@ -50,6 +50,7 @@ routes = APIRouter(prefix="/api", tags=["control plane"], responses=PROBLEMS)
 
 routes.include_router(export.routes)
 routes.include_router(limits.routes)
+routes.include_router(risk.routes)
 routes.include_router(drift.routes)
 routes.include_router(loop.routes)
 

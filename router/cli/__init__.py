@@ -17,6 +17,7 @@ from router.cli import (
     policy_diff,
     policy_trial,
     rehearsing,
+    risk,
     serve,
     tuning,
 )
@@ -43,6 +44,7 @@ app.command(cls=evaluation.ManyTrainFiles)(evaluation.evaluate)
 app.command()(comparing.compare)
 app.command()(learning.retrain)
 app.command()(rehearsing.rehearse)
+app.command()(risk.risk)
 app.command()(learning.promote)
 app.command()(learning.rollback)
 app.command()(learning.history)

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from router.judge import Judge
 from router.ledger.contract import Store
 from router.ledger.pairs import scored_pairs
 from router.ledger.rules_seen import first_seen, note_seen
-from router.ledger.window import Window
+from router.ledger.window import Window, timestamp
 from router.policy.acts import not_proven
 from router.policy.compiled import Policy, Proof, Proven
 from router.policy.proofs import STANDS_SECONDS, Proofs, known_by, to_prove
@@ -36,6 +37,20 @@ MOST_PAIRS: Final = 20_000
 _DAY: Final = 86_400.0
 
 By = Mapping[tuple[str, str], Proven]
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who judges. name: as decisions say it. classifier: what reads logged features as it does, where there is one."""
+
+    name: str
+    classifier: Classifier | None
+
+
+def judgings(judge: Judge) -> tuple[Judging, ...]:
+    """The judge, and the one that judges a share beside it."""
+    judges = [judge, *([judge.canary.judge] if judge.canary is not None else [])]
+    return tuple(Judging(one.name, one.classifier if one.classifier.name == one.name else None) for one in judges)
 
 
 class Proving:
@@ -60,8 +75,8 @@ class Proving:
 
     async def poll(self) -> None:
         """Looks where it is time to. Raises StoreError; the last proofs stand for a while."""
-        policies = [policy for policy in self._policies() if any(to_prove(policy))]
-        of = (self._judge.name, *(policy.digest for policy in policies))
+        policies = [policy.digest for policy in self._policies() if any(to_prove(policy))]
+        of = (*(judging.name for judging in judgings(self._judge)), *policies)
         if of == self._of and time.monotonic() < self._next:
             return
         try:
@@ -77,26 +92,26 @@ class Proving:
 
     async def look(self) -> None:
         """Works all proofs out anew, on a thread of its own. Raises StoreError."""
-        judge = self._judge
-        name, now = judge.name, self._clock()
-        classifier = judge.classifier if judge.classifier.name == name else None
+        now = self._clock()
+        judging = judgings(self._judge)
         policies = {policy.digest: policy for policy in self._policies() if any(to_prove(policy))}
         found: By = {}
         if policies:
-            found = await asyncio.to_thread(self._work_out, list(policies.values()), name, classifier, now)
+            found = await asyncio.to_thread(self._work_out, list(policies.values()), judging, now)
         self.proofs.put(found, now)
         self._lapsed = False
-        self._tell(policies, name, found)
+        self._tell(policies, judging[0].name, found)
 
-    def _work_out(self, policies: Sequence[Policy], name: str, classifier: Classifier | None, now: float) -> By:
+    def _work_out(self, policies: Sequence[Policy], judgings: Sequence[Judging], now: float) -> By:
         async def read() -> By:
             store = self._open_store()
             try:
                 await store.open()
-                by = {}
-                for policy in policies:
-                    by[policy.digest, name] = await proofs_of(store, policy, name, classifier, now, note=True)
-                return by
+                return {
+                    (policy.digest, judging.name): await proofs_of(store, policy, judging, now, note=True)
+                    for policy in policies
+                    for judging in judgings
+                }
             finally:
                 await store.aclose()
 
@@ -127,22 +142,24 @@ class Proving:
 async def proofs_of(
     store: Store,
     policy: Policy,
-    name: str,
-    classifier: Classifier | None,
+    judging: Judging,
     now_unix: float,
     *,
     note: bool = False,
     since_unix: float | None = None,
 ) -> Proven:
-    """What audits show of each rule with a `max_risk`, judged by the classifier of this name.
+    """What audits show of each rule with a `max_risk`, with this judge.
 
     Only pairs of the last 30 days count, and only those of requests since the rule was first seen with this judge.
     note: it is seen now. since_unix: from then on instead, whatever was seen when: a forecast, and no proof.
     """
-    rules = [(route, rule, max_risk, known_by(policy, route, rule, name)) for route, rule, max_risk in to_prove(policy)]
+    rules = [
+        (route, rule, max_risk, known_by(policy, route, rule, judging.name))
+        for route, rule, max_risk in to_prove(policy)
+    ]
     if not rules:
         return {}
-    keys = {key: {"route": route.name, "rule": rule.name, "classifier": name} for route, rule, _, key in rules}
+    keys = {key: {"route": route.name, "rule": rule.name, "classifier": judging.name} for route, rule, _, key in rules}
     if since_unix is not None:
         seen = dict.fromkeys(keys, since_unix)
     else:
@@ -152,7 +169,7 @@ async def proofs_of(
     since = min(seen.values(), default=now_unix)
     routes = sorted({route.name for route, *_ in rules})
     pairs = await scored_pairs(store, Window(since, max(since, now_unix)), routes=routes, most=MOST_PAIRS)
-    would = Counterfactual(policy, name, classifier)
+    would = Counterfactual(policy, judging.name, judging.classifier)
     found: dict[tuple[str, str], Proof] = {}
     for route, rule, max_risk, key in rules:
         start = seen.get(key, now_unix)
@@ -166,3 +183,28 @@ def _proof(baseline: Sequence[float], taken: Sequence[float], max_risk: float, s
 
     of = risk(np.array(baseline, dtype=np.float64), np.array(taken, dtype=np.float64))
     return Proof(of.bound, of.n, of.lost, of.more(max_risk), since, left_out)
+
+
+def risk_rows(policy: Policy, judge: str, proven: Proven) -> list[dict[str, Any]]:
+    """Every rule with a `max_risk` as a document, in the order of the policy."""
+    rows = []
+    for route, rule, max_risk in to_prove(policy):
+        proof = proven.get((route.name, rule.name))
+        rows.append(
+            {
+                "policy": policy.label,
+                "route": route.name,
+                "rule": rule.name,
+                "judge": judge,
+                "baseline": route.baseline,
+                "max_risk": max_risk,
+                "proven": proof is not None and proof.proves(max_risk),
+                "bound": None if proof is None else proof.bound,
+                "pairs": 0 if proof is None else proof.pairs,
+                "lost": None if proof is None else proof.lost,
+                "more": None if proof is None else proof.more,
+                "left_out": 0 if proof is None else proof.left_out,
+                "since": None if proof is None else timestamp(proof.since_unix),
+            }
+        )
+    return rows

@@ -30,6 +30,11 @@ routes:
       - {{name: erring, when: "headers['x-no-such'] == 'a'", use: large}}
       - {{name: easy, when: "true", use: small, fallback: [large]}}
     cache: {{exact: {{ttl: 1h}}}}
+  careful:
+    baseline: large
+    audit: {{rate: 0.5, judge: free}}
+    rules:
+      - {{name: promise, choose: cheapest, among: [small, large], max_risk: 0.02}}
 """  # noqa: E501
 
 
