@@ -20,6 +20,7 @@ from router.cli import (
     risk,
     serve,
     tuning,
+    watching,
 )
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ app.command()(risk.risk)
 app.command()(learning.promote)
 app.command()(learning.rollback)
 app.command()(learning.history)
+app.command()(watching.watch)
 app.add_typer(judge.artefacts, name="artefacts")
 
 

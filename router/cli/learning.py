@@ -12,7 +12,7 @@ import typer
 from classifiers.errors import ClassifierError
 from router.cli.output import FOUND, JSON_OPTION, OUT_OF_REACH, errors_as_exit, print_json, progress
 from router.errors import BadRequest, ConfigError, NotFound, StoreAway
-from router.ledger.registry import Registry
+from router.ledger.registry import Registry, Standing
 from router.ledger.store import SqlStore
 from router.ledger.window import read_window, timestamp
 from router.settings import read_settings
@@ -54,26 +54,30 @@ def promote(
     sha256: Annotated[
         str, typer.Argument(help="The artefact's sha256, or enough of its beginning to be the only one.")
     ],
+    share: Annotated[
+        float | None, typer.Option(help="Above 0 and below 1: judge only so many of the conversations, as a canary.")
+    ] = None,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Make an artefact of the registry the current judge."""
+    """Make an artefact of the registry the current judge, of all conversations or of a share."""
 
-    async def work(store: SqlStore) -> str:
+    async def work(store: SqlStore) -> Standing:
         registry = Registry(store)
         matching = [kept.sha256 for kept in await registry.list() if kept.sha256.startswith(sha256.lower())]
         if len(matching) != 1 or len(sha256) < 6:
             raise NotFound(f"{len(matching)} artefacts of the registry begin with {sha256!r}; name one by 6 or more.")
-        await registry.promote(matching[0], _who())
-        return matching[0]
+        await registry.promote(matching[0], _who(), share=share)
+        return await registry.standing()
 
     _say_current(_with_store(work), as_json)
 
 
 def rollback(as_json: bool = JSON_OPTION) -> None:
-    """Go back to the judge that was current before the last promotion."""
+    """End the canary where one runs, else go back to the judge that was current before the last promotion."""
 
-    async def work(store: SqlStore) -> str | None:
-        return await Registry(store).rollback(_who())
+    async def work(store: SqlStore) -> Standing:
+        await Registry(store).rollback(_who())
+        return await Registry(store).standing()
 
     _say_current(_with_store(work), as_json)
 
@@ -83,7 +87,14 @@ def history(as_json: bool = JSON_OPTION) -> None:
 
     async def work(store: SqlStore) -> list[dict[str, Any]]:
         return [
-            {"at": timestamp(entry.at_unix), "action": entry.action, "sha256": entry.sha256, "by": entry.by}
+            {
+                "at": timestamp(entry.at_unix),
+                "action": entry.action,
+                "sha256": entry.sha256,
+                "by": entry.by,
+                "share": entry.share,
+                "reason": entry.reason,
+            }
             for entry in await Registry(store).history()
         ]
 
@@ -92,7 +103,9 @@ def history(as_json: bool = JSON_OPTION) -> None:
         print_json(entries)
         return
     for entry in entries:
-        typer.echo(f"{entry['at']}  {entry['action']:8}  {entry['sha256'] or 'shipped'}  {entry['by']}")
+        share = "" if entry["share"] is None else f"  to {entry['share']:g} of the conversations"
+        reason = "" if entry["reason"] is None else f"  ({entry['reason']})"
+        typer.echo(f"{entry['at']}  {entry['action']:8}  {entry['sha256'] or 'shipped'}  {entry['by']}{share}{reason}")
     if not entries:
         typer.echo("nothing was promoted yet: the artefact that ships is current")
 
@@ -117,11 +130,14 @@ def _with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
     raise AssertionError("errors_as_exit never swallows")
 
 
-def _say_current(sha256: str | None, as_json: bool) -> None:
+def _say_current(standing: Standing, as_json: bool) -> None:
     if as_json:
-        print_json({"current": sha256})
-    else:
-        typer.echo(f"current: {sha256 or 'the artefact that ships'}")
+        share = None if standing.canary is None else standing.share
+        print_json({"current": standing.current, "canary": standing.canary, "share": share})
+        return
+    typer.echo(f"current: {standing.current or 'the artefact that ships'}")
+    if standing.canary is not None:
+        typer.echo(f"canary: {standing.canary} judges {standing.share:g} of the conversations")
 
 
 def _who() -> str:

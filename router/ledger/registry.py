@@ -111,6 +111,11 @@ class Registry:
             raise StoreError(f"Artefact {sha256} is damaged in the registry: its bytes have another sha256.")
         return artefact
 
+    async def report(self, sha256: str) -> Mapping[str, Any]:
+        """What an artefact's training said of it; empty for one that is not kept."""
+        found = await self._store.rows(sa.select(artefacts.c.report).where(artefacts.c.sha256 == sha256))
+        return (found[0]["report"] or {}) if found else {}
+
     async def list(self) -> tuple[KeptArtefact, ...]:
         """Every artefact, the newest first."""
         current = await self.current()
@@ -132,13 +137,14 @@ class Registry:
         )
 
     async def promote(
-        self, sha256: str, by: str, *, share: float | None = None, reason: str | None = None
+        self, sha256: str, by: str, *, share: float | None = None, reason: str | None = None, only_if: int | None = None
     ) -> str | None:
         """Makes an artefact current, and returns the one that was. Promoting the current one only ends a canary.
 
         share: above 0 and below 1; it then judges so many of the conversations beside the current one, which stays, and
-        takes the place of another canary. by, reason: who or what promoted, and why, for the history. Raises NotFound,
-        and BadRequest for a share that is none or of what is current anyway.
+        takes the place of another canary. by, reason: who or what promoted, and why, for the history. only_if: the
+        newest entry that was looked at. Raises NotFound, also where another entry is the newest by now, and BadRequest
+        for a share that is none or of what is current anyway.
         """
         if share is not None and not 0.0 < share < 1.0:
             raise BadRequest(f"A share must be above 0 and below 1; it is {share:g}.", param="share")
@@ -149,6 +155,7 @@ class Registry:
                 raise NotFound(f"The registry has no artefact {sha256}.", param="sha256")
             top = (await connection.execute(_top())).mappings().first()
             now = _standing(top) if top else Standing()
+            _still(now.entry, only_if)
             if share is not None and now.current == sha256:
                 raise BadRequest(f"Artefact {sha256[:12]} is current already, for all conversations.", param="share")
             if (now.current, now.canary) == (sha256, None) or (now.canary, now.share) == (sha256, share):
@@ -171,8 +178,7 @@ class Registry:
             top = (await connection.execute(_newest(*promotions.c))).mappings().first()
             if top is None or top["sha256"] is None:
                 raise NotFound("There is nothing to roll back: the artefact that ships is the current one.")
-            if only_if is not None and top["id"] != only_if:
-                raise NotFound("Nothing is rolled back: somebody has promoted or rolled back meanwhile.")
+            _still(top["id"], only_if)
             below = sa.select(promotions).where(promotions.c.id == top["below"])
             target = (await connection.execute(below)).mappings().first()
             sha256: str | None = target["sha256"] if target else None
@@ -194,6 +200,11 @@ class Registry:
             Promotion(row["action"], row["sha256"], row["by"], row["at_unix"], row["share"], row["reason"])
             for row in found
         )
+
+
+def _still(newest: int | None, only_if: int | None) -> None:
+    if only_if is not None and newest != only_if:
+        raise NotFound("Nothing is changed: somebody has promoted or rolled back meanwhile.")
 
 
 def _top() -> sa.Select[Any]:

@@ -169,7 +169,7 @@ findings = Table(
     Column("alarm", Boolean, nullable=False),
     Column("document", JSON(none_as_null=True), nullable=False),
 )
-Index("findings_kind", findings.c.kind, findings.c.subject, findings.c.id)
+Index("findings_kind", findings.c.kind, findings.c.id)
 Index("findings_at", findings.c.at_unix)
 
 rules_seen = Table(

@@ -13,6 +13,7 @@ DEFAULT_SINCE = "7d"
 
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"^(\d{1,6})([mhdw])$")
+_SPAN = re.compile(r"^(\d{1,6})([smhdw])$")
 _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:\d\d)$")
 
 
@@ -50,6 +51,14 @@ def read_moment(text: str, now_unix: float, param: str) -> float:
             param=param,
         )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def read_span(text: str, param: str) -> float:
+    """Seconds of `30s`, `5m`, `24h`, `7d` or `2w`. Raises BadRequest naming the parameter."""
+    found = _SPAN.match(text.strip())
+    if found is None or int(found[1]) == 0:
+        raise BadRequest(f"`{param}` must be a span such as 30s, 5m or 24h; it is {text[:60]!r}.", param=param)
+    return float(int(found[1]) * {"s": 1, **_UNIT_SECONDS}[found[2]])
 
 
 def timestamp(at_unix: float) -> str:

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("findings_kind", "findings", ["kind", "subject", "id"])
+    op.create_index("findings_kind", "findings", ["kind", "id"])
     op.create_index("findings_at", "findings", ["at_unix"])
     op.add_column(
         "promotions",
