@@ -1,41 +1,74 @@
-"""Two artefacts on labelled requests that neither was trained on: losses, calibration, and who is nearer by how much.
+"""Two judges on labelled requests that neither was trained on: losses, calibration, and who is nearer by how much.
 
-How the candidate came to be is `retrain`'s; what follows of the comparison, the gate's.
+Each is judged as it would serve, support and all, for the model that really answered. How the candidate came to be is
+`retrain`'s; what follows of the comparison, the gate's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.artefact import Artefact, created, save_artefact
-from classifiers.contract import LoggedDecision
+from classifiers.artefact import Artefact
+from classifiers.contract import LoggedDecision, ModelCard
 from classifiers.training import measures
-from classifiers.training.calibrate import sigmoid
-from classifiers.training.fit import Floats, logits
-from classifiers.training.heads import generic_logits
+from classifiers.training.fit import Floats
+from classifiers.training.labels import capped, combined
 from classifiers.training.measures import Figure
-from classifiers.training.retrain import ROW, Labelled, RetrainReport, losses, tier_of, usable
+from classifiers.training.resampled import mean
+from classifiers.training.retrain import losses
+from classifiers.training.rows import key_of
+from classifiers.training.served import SMALL, qualities
 
-HOLD_OUT: Final = 0.2
+BAR: Final = 0.35
+"""The complexity at which `moved` counts crossings: the shipped policy's."""
+DRAWS: Final = 400
+"""Simulated sets of labels for `calibrated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Singles:
+    """Labelled answers with features that the judges can read, n of them. asks: (n,), 0..k-1, alike for one ask."""
+
+    rows: tuple[LoggedDecision, ...]
+    features: NDArray[np.float32]
+    scores: Floats
+    weights: Floats
+    asks: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one judge said of n answers: P(good) of the model that answered, and complexity; (n,) each."""
+
+    shares: Floats
+    complexity: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Current and candidate on the same held-out requests, for the models that really answered them.
+    """Current and candidate on the same held-out answers. Lower is better for the losses, higher for AUC.
 
-    Lower is better for the losses, higher for AUC. difference: candidate minus current log loss, with its interval.
+    difference: candidate minus current log loss. base_rate: figures of one who knows only how good each model was on
+    the whole. knows: rank correlation of what the candidate says with what came, within each model. calibrated: the
+    calibration error that labels drawn from the candidate's own shares stay below 95 times in 100: SIMULATED, what so
+    few labels show of a judge that is right.
     """
 
     n: int
     current: Mapping[str, Figure]
     candidate: Mapping[str, Figure]
+    base_rate: Mapping[str, Figure]
     difference: Figure
+    knows: Figure
+    calibrated: float | None
     moved: float
     """Share of requests that cross complexity 0.35."""
 
@@ -50,70 +83,117 @@ class Comparison:
         return self.n == 0 or (self.difference.low is not None and self.difference.low <= 0.0)
 
 
-def newest(
-    logged: Sequence[LoggedDecision], share: float = HOLD_OUT
-) -> tuple[list[LoggedDecision], list[LoggedDecision]]:
-    """(older, newest share) of the labelled requests, by time; ties by request id."""
-    ordered = sorted((row for row in logged if row.labels), key=lambda row: (row.at_unix, row.request_id))
-    cut = len(ordered) - round(len(ordered) * share)
-    return ordered[:cut], ordered[cut:]
-
-
-def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDecision], *, seed: int = 0) -> Comparison:
-    """Both artefacts on labelled requests neither was trained on, with 95 per cent bootstrap intervals."""
-    labelled, _ = usable(held_out, current)
-    n = len(labelled.scores)
-    if n == 0 or candidate.featurise.digest != current.featurise.digest:
-        return Comparison(0, {}, {}, Figure(None), 0.0)
-    shares = [_shares(artefact, labelled) for artefact in (current, candidate)]
-    lost = [losses(share, labelled.scores) for share in shares]
-
-    def difference(i: NDArray[np.intp]) -> float:
-        return float(np.average(lost[1][i] - lost[0][i], weights=labelled.weights[i]))
-
-    generic = [_complexity(artefact, labelled) for artefact in (current, candidate)]
-    return Comparison(
-        n=n,
-        current=_figures(shares[0], labelled, seed),
-        candidate=_figures(shares[1], labelled, seed),
-        difference=measures.bootstrap(difference, n, seed),
-        moved=float(np.mean((generic[0] >= 0.35) != (generic[1] >= 0.35))),
+def singles(logged: Sequence[LoggedDecision], digest: str, size: int) -> Singles:
+    """Those with a label that weighs something and features of the function named by `digest`, (size,) each."""
+    kept, labels = [], []
+    for row in capped(logged):
+        label = combined(row.labels)
+        if label is None or row.features is None or row.features_digest != digest or row.features.shape != (size,):
+            continue
+        kept.append(row)
+        labels.append(label)
+    asks: dict[bytes, int] = {}
+    places = [asks.setdefault(key_of(row.features), len(asks)) for row in kept if row.features is not None]
+    features = np.stack([row.features for row in kept if row.features is not None]) if kept else np.zeros((0, size))
+    return Singles(
+        tuple(kept),
+        np.nan_to_num(features).astype(np.float32),
+        np.array([score for score, _ in labels]),
+        np.array([weight for _, weight in labels]),
+        np.array(places, dtype=np.intp),
     )
 
 
-def save_retrained(
-    artefact: Artefact, folder: Path, current: Artefact, report: RetrainReport, comparison: Comparison | None
-) -> Artefact:
-    """Write a retrained artefact with what it came from and how it compared; see `artefact.save_artefact`."""
-    about: dict[str, Any] = {
-        "created": created(),
-        "parent": current.digest,
-        "retraining": asdict(report),
-        "comparison": asdict(comparison) if comparison is not None else None,
-    }
-    return save_artefact(artefact, folder, about, {})
+def said_of(artefact: Artefact, given: Singles) -> Said:
+    """What an artefact says of them as it serves."""
+    cards: dict[str, ModelCard] = {SMALL.model: SMALL}
+    for row in given.rows:
+        cards.setdefault(_answered(row), row.model)
+    place = {name: at for at, name in enumerate(cards)}
+    found = qualities(artefact, given.features, tuple(cards.values()))
+    own = np.array([place[_answered(row)] for row in given.rows], dtype=np.intp)
+    return Said(found[np.arange(len(given)), own], 1.0 - found[:, 0])
 
 
-def _shares(artefact: Artefact, labelled: Labelled) -> Floats:
-    """P(good answer) of the model that answered, for each request, before support says how far to trust it."""
-    rows = {model: 2 + number for number, model in enumerate(artefact.models)}
-    chosen = [rows.get(row.model.model.lower(), ROW[tier_of(row)]) for row in labelled.decisions]
-    picked = artefact.heads.astype(np.float64)[chosen]
-    return sigmoid((picked[:, :-1] * labelled.features).sum(axis=1) + picked[:, -1])
+def base_rates(learned: Singles, given: Singles) -> Floats:
+    """P(good) by one who only knows how good each model was on older requests, (n,); half a label's worth of doubt."""
+    totals: dict[str, list[float]] = {}
+    for row, score, weight in zip(learned.rows, learned.scores, learned.weights, strict=True):
+        for name in (_answered(row), ""):
+            of = totals.setdefault(name, [0.5, 1.0])
+            of[0] += weight * score
+            of[1] += weight
+    of_all = totals.get("", [0.5, 1.0])
+    found = [totals.get(_answered(row), of_all) for row in given.rows]
+    return np.array([good / whole for good, whole in found])
 
 
-def _complexity(artefact: Artefact, labelled: Labelled) -> Floats:
-    features = labelled.features[:, :-1]
-    generic = generic_logits(artefact.worlds.astype(np.float64), features)[:, :1]
-    return 1.0 - sigmoid(logits(artefact.heads[0].astype(np.float64), np.hstack([features, generic])))
+def compare_said(given: Singles, current: Said, candidate: Said, base_rate: Floats, seed: int) -> Comparison:
+    """The comparison, with 95 per cent bootstrap intervals over asks."""
+    if len(given) == 0:
+        return Comparison(0, {}, {}, {}, Figure(None), Figure(None), None, 0.0)
+    lost = [losses(shares, given.scores) for shares in (current.shares, candidate.shares)]
+    return Comparison(
+        n=len(given),
+        current=_figures(current.shares, given, seed),
+        candidate=_figures(candidate.shares, given, seed),
+        base_rate=_figures(base_rate, given, seed),
+        difference=mean(lost[1] - lost[0], given.weights, given.asks, seed),
+        knows=mean(_knows(candidate.shares, given), given.weights, given.asks, seed),
+        calibrated=_calibrated(candidate.shares, given.scores, seed),
+        moved=float(np.mean((current.complexity >= BAR) != (candidate.complexity >= BAR))),
+    )
 
 
-def _figures(shares: Floats, labelled: Labelled, seed: int) -> dict[str, Figure]:
-    scores, n = labelled.scores, len(shares)
+def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDecision], *, seed: int = 0) -> Comparison:
+    """Both artefacts on labelled requests that neither was trained on; the base rate is that of the requests."""
+    digest = current.featurise.digest
+    given = singles(held_out if candidate.featurise.digest == digest else (), digest, current.featurise.size)
+    said = [said_of(artefact, given) for artefact in (current, candidate)]
+    return compare_said(given, said[0], said[1], base_rates(given, given), seed)
+
+
+def _answered(row: LoggedDecision) -> str:
+    return row.model.model.lower()
+
+
+def _knows(shares: Floats, given: Singles) -> Floats:
+    """By row what it adds to the correlation of ranks of shares with scores, both scaled within each model, (n,)."""
+    by_model: dict[str, list[int]] = {}
+    for at, row in enumerate(given.rows):
+        by_model.setdefault(_answered(row), []).append(at)
+    added = np.zeros(len(given))
+    for rows in by_model.values():
+        scaled = [_scaled(values) for values in (measures.ranks(shares[rows]), given.scores[rows])]
+        added[rows] = scaled[0] * scaled[1]
+    return added
+
+
+def _scaled(values: Floats) -> Floats:
+    spread = float(values.std())
+    scaled: Floats = (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
+    return scaled
+
+
+def _calibrated(shares: Floats, scores: Floats, seed: int) -> float:
+    """Scores between 0 and 1, of a judge who gives points, spread less than drawn ones: then it is a little wide."""
+    random = np.random.default_rng(seed)
+    times = DRAWS if len(shares) <= 20_000 else 50
+    drawn = [measures.ece(shares, (random.random(len(shares)) < shares).astype(np.float64)) for _ in range(times)]
+    return float(np.quantile(drawn, 0.95))
+
+
+def _figures(shares: Floats, given: Singles, seed: int) -> dict[str, Figure]:
+    scores, n = given.scores, len(given)
     lost = losses(shares, scores)
+    times = 200 if n <= 20_000 else 50
+
+    def figure(measure: Any) -> Figure:
+        return measures.bootstrap(measure, n, seed, times)
+
     return {
-        "log_loss": measures.bootstrap(lambda i: float(lost[i].mean()), n, seed),
-        "brier": measures.bootstrap(lambda i: measures.brier(shares[i], scores[i]), n, seed),
-        "ece": measures.bootstrap(lambda i: measures.ece(shares[i], scores[i]), n, seed),
-        "auc": measures.bootstrap(lambda i: measures.auc(shares[i], scores[i] > 0.5), n, seed),
+        "log_loss": mean(lost, given.weights, given.asks, seed, times),
+        "brier": mean((shares - scores) ** 2, given.weights, given.asks, seed, times),
+        "ece": figure(lambda i: measures.ece(shares[i], scores[i])),
+        "auc": figure(lambda i: measures.auc(shares[i], scores[i] > 0.5)),
     }

@@ -52,7 +52,7 @@ def auc(scores: Floats, good: NDArray[np.bool_]) -> float | None:
     if good.all() or not good.any():
         return None
     right = int(good.sum())
-    beaten = float(_ranks(scores)[good].sum()) - right * (right + 1) / 2
+    beaten = float(ranks(scores)[good].sum()) - right * (right + 1) / 2
     return beaten / (right * (len(good) - right))
 
 
@@ -137,13 +137,14 @@ def cpt(scores: Floats, small: Floats, large: Floats, goal: float, seed: int = 0
 
 def spearman(first: Floats, second: Floats) -> float | None:
     """Rank correlation, ties shared; None if one side does not vary."""
-    ranks = [_ranks(values) for values in (first, second)]
-    if min(float(rank.std()) for rank in ranks) == 0.0:
+    both = [ranks(values) for values in (first, second)]
+    if min(float(rank.std()) for rank in both) == 0.0:
         return None
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(np.corrcoef(both[0], both[1])[0, 1])
 
 
-def _ranks(values: Floats) -> Floats:
+def ranks(values: Floats) -> Floats:
+    """1..n, ties shared."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     ranks: Floats = (last - (counts - 1) / 2.0)[inverse]

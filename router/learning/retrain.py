@@ -1,27 +1,30 @@
-"""One retraining, from the ledger to the registry: labelled requests, a candidate, a comparison on the newest, a gate.
+"""One retraining, from the ledger to the registry: dataset, judges fitted forwards, evidence, a gate, a report.
 
-Runs in a process of its own beside the gateways. How heads are fitted and measured is `classifiers.training`'s.
+Runs in a process of its own beside the gateways. How heads are fitted, measured and judged is `classifiers.training`'s.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from classifiers.artefact import Artefact, pack, unpack
+from classifiers.learned import LearnedClassifier
 from classifiers.tiers import load_tier
-from classifiers.training.compared import Comparison, compare, newest, save_retrained
+from classifiers.training.evidence import Evidence, gather
+from classifiers.training.forward import Fit, chain, save_candidate
+from classifiers.training.gate import Verdict, judge
 from classifiers.training.retrain import RetrainReport, retrain_from_logs
+from classifiers.training.steadiness import latency, steadiness
+from router.learning.dataset import Counts, read_dataset
+from router.learning.in_force import estimate_in_force
 from router.ledger.contract import Store
-from router.ledger.export import audited, decisions
 from router.ledger.registry import Registry
 from router.ledger.window import Window
-
-LEAST_HELD_OUT = 20
-"""Labelled requests that the comparison must rest on before anything may be promoted."""
+from router.policy.compiled import Policy
 
 Say = Callable[[str], None]
 
@@ -30,21 +33,26 @@ Say = Callable[[str], None]
 class Retraining:
     """What a retraining found. sha256: the candidate in the registry, None where nothing was learned.
 
-    passed: whether the gate lets it through; reason: why, or why not. promoted: whether it is current now.
+    held_out: labelled answers that were judged by fits which never saw them. passed: whether the gate lets it through;
+    reason: why, or why not. promoted: whether it is current now. evidence, verdict: None where there is no candidate.
     """
 
     labelled: int
     held_out: int
+    counts: Counts
     report: RetrainReport
-    comparison: Comparison | None
+    evidence: Evidence | None
+    verdict: Verdict | None
+    current: str
     sha256: str | None
     classifier: str | None
     passed: bool
     reason: str
     promoted: bool
+    learned_until: float | None = None
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values, for `--json` and the registry's report."""
+        """As JSON-able values, for `--json`, the page and the registry's report."""
         return asdict(self)
 
 
@@ -56,59 +64,95 @@ async def retrain(
     by: str,
     tier: str = "fast",
     seed: int = 0,
+    policy: Policy | None = None,
+    fit: Fit | None = None,
     say: Say = lambda _text: None,
 ) -> Retraining:
-    """Fits a candidate on the older labelled requests of `window` and compares it on the newest fifth.
+    """Fits judges on what is older, judges them on what is newer, and keeps the last one if anything was learned.
 
     promote: make it current if the gate lets it through. tier: of the judge whose requests are learned from; no encoder
-    is needed for it. Raises StoreAway, StoreBusy while another retraining runs on the same ledger, and ArtefactError
-    where the current artefact cannot be read. One that is killed leaves nothing behind: the candidate and its report
-    come into the registry in one transaction, at the end.
+    is needed for it. policy: the one in force; without it nothing is estimated of what a promotion would do. fit: in
+    the place of `retrain_from_logs`. Raises StoreAway, StoreBusy while another retraining runs on the same ledger, and
+    ArtefactError where the current artefact cannot be read. One that is killed leaves nothing behind: the candidate and
+    its report come into the registry in one transaction, at the end.
     """
     async with store.alone("retraining"):
-        return await _retrain(store, window, promote, by, tier, seed, say)
+        return await _retrain(store, window, promote, by, tier, seed, policy, fit, say)
 
 
-async def _retrain(store: Store, window: Window, promote: bool, by: str, tier: str, seed: int, say: Say) -> Retraining:
+async def _retrain(
+    store: Store,
+    window: Window,
+    promote: bool,
+    by: str,
+    tier: str,
+    seed: int,
+    policy: Policy | None,
+    fit: Fit | None,
+    say: Say,
+) -> Retraining:
     registry = Registry(store)
-    parent = await registry.current()
     with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
-        current, parent = await _artefact(registry, parent, tier, Path(scratch) / "current")
+        current, parent = await _artefact(registry, await registry.current(), tier, Path(scratch) / "current")
         say(f"current judge: {tier}@{current.digest}")
-        logged = [row async for batch in decisions(store, window, labelled_only=True) for row in batch]
-        logged += await audited(store, window)
-        older, held_out = newest(logged)
-        say(f"{len(logged)} labelled requests: {len(older)} to learn from, the newest {len(held_out)} to compare on")
-        candidate, report = retrain_from_logs(older, current, seed=seed)
-        if not report.changed:
-            why = f"nothing was learned from {report.used} usable labels"
-            return Retraining(len(logged), len(held_out), report, None, None, None, False, why, False)
-        comparison = compare(current, candidate, held_out, seed=seed)
-        passed, reason = gate(comparison)
-        say(f"candidate {tier}@{candidate.digest}: {reason}")
+        data, counts = await read_dataset(store, window, current, None if policy is None else policy.scanner)
+        say(f"{counts.labelled} labelled answers, {len(data.logged)} to go by; {counts.pairs} pairs")
+        links = chain(data, current, fit or (lambda rows: retrain_from_logs(rows, current, seed=seed)))
+        done = Retraining(
+            counts.labelled,
+            links.held_out,
+            counts,
+            links.report,
+            None,
+            None,
+            f"{tier}@{current.digest}",
+            None,
+            None,
+            False,
+            f"nothing was learned from {links.report.used} usable labels",
+            False,
+        )
+        if links.candidate.digest == current.digest:
+            return done
+        evidence = gather(links, current, seed)
+        evidence = replace(evidence, **_tried(current, links.candidate))
+        if policy is not None:
+            in_force = await estimate_in_force(store, window, links, current, policy)
+            evidence = replace(evidence, in_force=in_force)
+        verdict = judge(evidence)
+        name = f"{tier}@{links.candidate.digest}"
+        say(f"candidate {name}: {verdict.reason}")
         folder = Path(scratch) / "candidate"
-        save_retrained(candidate, folder, current, report, comparison)
-        metrics = {"comparison": asdict(comparison), "passed": passed, "reason": reason}
-        sha256 = await registry.save(pack(folder), asdict(report), metrics=metrics, parent=parent)
-    if promote and passed:
+        save_candidate(links, folder, current)
+        packed = pack(folder)
+        done = replace(
+            done,
+            evidence=evidence,
+            verdict=verdict,
+            classifier=name,
+            passed=verdict.passed,
+            reason=verdict.reason,
+            learned_until=links.begins[-1],
+        )
+        metrics = {
+            "comparison": asdict(evidence.comparison),
+            "passed": verdict.passed,
+            "reason": verdict.reason,
+            "checks": [asdict(check) for check in verdict.checks],
+        }
+        sha256 = await registry.save(packed, done.document(), metrics=metrics, parent=parent)
+    if promote and verdict.passed:
         await registry.promote(sha256, by)
-    name = f"{tier}@{candidate.digest}"
-    return Retraining(
-        len(logged), len(held_out), report, comparison, sha256, name, passed, reason, promoted=promote and passed
-    )
+    return replace(done, sha256=sha256, promoted=promote and verdict.passed)
 
 
-def gate(comparison: Comparison) -> tuple[bool, str]:
-    """Whether a candidate may take over, and why: no worse by its interval, and better by its mean, on enough rows."""
-    difference = comparison.difference
-    if comparison.n < LEAST_HELD_OUT:
-        return False, f"only {comparison.n} held-out labels, {LEAST_HELD_OUT} are needed to say anything"
-    figures = f"log loss {difference} against the current one on {comparison.n} newer requests (below 0 is better)"
-    if comparison.better:
-        return True, f"better: {figures}"
-    if comparison.not_worse and difference.value is not None and difference.value <= 0:
-        return True, f"no worse: {figures}"
-    return False, f"not better: {figures}"
+def _tried(current: Artefact, candidate: Artefact) -> dict[str, Any]:
+    """Robustness and latency on canned asks, where the judge can read texts without an encoder."""
+    if current.tier != "fast":
+        why = "robustness and latency need the encoder, which a retraining does without; features stay as they are"
+        return {"notes": (why,)}
+    judges = LearnedClassifier(current), LearnedClassifier(candidate)
+    return {"steadiness": steadiness(*judges), "latency": latency(*judges)}
 
 
 async def _artefact(registry: Registry, sha256: str | None, tier: str, folder: Path) -> tuple[Artefact, str | None]:

@@ -48,3 +48,17 @@ async def texts_of(store: Store, request_ids: Sequence[str]) -> dict[str, str]:
     """The bodies of some requests, where the policy kept them."""
     query = sa.select(texts.c.request_id, texts.c.request_text).where(texts.c.request_id.in_(request_ids))
     return {row["request_id"]: row["request_text"] for row in await store.rows(query) if row["request_text"]}
+
+
+async def bodies_of(store: Store, request_ids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """(request bodies where the policy kept them, which of the asks were private), by the id of an answer.
+
+    The ask of an audit is its request's. Bodies of private asks are not read.
+    """
+    of_answers = sa.select(outcomes.c.request_id, outcomes.c.parent_id).where(outcomes.c.request_id.in_(request_ids))
+    asked = {row["request_id"]: row["parent_id"] or row["request_id"] for row in await store.rows(of_answers)}
+    of_asks = sa.select(outcomes.c.request_id, outcomes.c.ask).where(outcomes.c.request_id.in_(set(asked.values())))
+    private = {row["request_id"] for row in await store.rows(of_asks) if (row["ask"] or {}).get("private")}
+    texts = await texts_of(store, [name for name in set(asked.values()) if name not in private])
+    bodies = {name: texts[parent] for name, parent in asked.items() if parent in texts}
+    return bodies, {name for name, parent in asked.items() if parent in private}

@@ -10,8 +10,9 @@ import pytest
 from classifiers.artefact import Artefact, load_artefact, load_default
 from classifiers.contract import AskText, Label, LoggedDecision, ModelCard
 from classifiers.learned import LearnedClassifier
-from classifiers.training.compared import compare, newest, save_retrained
+from classifiers.training.compared import compare
 from classifiers.training.dataset import seed_rows
+from classifiers.training.forward import Block, Chain, save_candidate
 from classifiers.training.retrain import retrain_from_logs
 
 CURRENT = load_default()
@@ -120,18 +121,12 @@ def test_a_model_unlike_its_tier_gets_a_head_of_its_own(tmp_path) -> None:
     rows = [*good_one, *(replace(row, request_id=f"b{row.request_id}") for row in bad_one)]
     candidate, report = retrain_from_logs(rows, CURRENT)
     assert set(candidate.models) == {"acme/tiny-3b", "acme/other-7b"}
-    saved = save_retrained(candidate, tmp_path / "new", CURRENT, report, compare(CURRENT, candidate, rows))
+    links = Chain((0.0,), (Block(candidate, tuple(rows), (), ()),), report)
+    saved = save_candidate(links, tmp_path / "new", CURRENT)
     assert load_artefact(tmp_path / "new").digest == saved.digest == candidate.digest
     assert saved.manifest["parent"] == CURRENT.digest
     quality = LearnedClassifier(saved).assess(AskText("How do tides work?"), (SMALL, other)).quality
     assert quality["other"] > quality["local"] + 0.2
-
-
-def test_the_newest_fifth_is_held_out_by_time() -> None:
-    rows = sample(50, 0, BELIEVED)
-    older, newer = newest(rows[::-1])
-    assert (len(older), len(newer)) == (40, 10)
-    assert max(row.at_unix for row in older) < min(row.at_unix for row in newer)
 
 
 def test_artefacts_of_different_features_are_not_compared() -> None:

@@ -15,6 +15,7 @@ from classifiers.artefact import DEFAULT_FOLDER, load_default, pack, unpack
 from classifiers.contract import AskText, ModelCard
 from classifiers.learned import LearnedClassifier
 from classifiers.tiers import load_tier
+from classifiers.training.dataset import seed_rows
 from router.domain import Outcome, Usage
 from router.errors import NotFound, StoreBusy
 from router.learning.retrain import Retraining, retrain
@@ -23,11 +24,10 @@ from router.ledger.store import SqlStore
 from router.ledger.window import read_window
 
 CURRENT = load_default()
-WANTS = "Say in a word what is;Explain to a child;Prove a theorem on;Write code for;Translate:;Compare".split(";")
-THEMES = "rain;prime numbers;sorting;a contract;the heart;tides;graph colouring;bread;inflation;compilers".split(";")
-ASKS = [AskText(f"{want} {theme}.") for want in WANTS for theme in THEMES]
+ASKS = [row.ask for row in seed_rows()[::4]]
 VECTORS = np.stack([CURRENT.featurise(ask) for ask in ASKS])
 BELIEVED = np.array([1 - LearnedClassifier(CURRENT).assess_features(vector, ()).complexity for vector in VECTORS])
+MIDDLE = float(np.median(BELIEVED))
 SMALL = ModelCard("local", "acme/tiny-3b", "small")
 
 
@@ -48,12 +48,12 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 
 async def logged(
-    store: SqlStore, count: int, good: Callable[[int], float], *, seed: int = 0, private: bool = False
+    store: SqlStore, count: int, good: Callable[[int], float], *, seed: int = 0, private: bool = False, ago: float = 0.0
 ) -> None:
     """Labelled requests that the small model answered; `good` gives the chance that an ask was answered well."""
     random = np.random.default_rng(seed)
-    now, rows, scores = time.time(), [], []
-    for number, index in enumerate(random.integers(0, len(VECTORS), count)):
+    now, rows, scores = time.time() - ago, [], []
+    for number, index in enumerate(random.choice(len(VECTORS), count, replace=False)):
         row = Outcome(f"req_{seed}_{number:05}", now - count + number, "acme", "web", status=200)
         row.model, row.decided_model, row.upstream_model, row.tier = SMALL.name, SMALL.name, SMALL.model, SMALL.tier
         row.usage, row.cost_nano, row.probability, row.eligible = Usage(10, output=10), 1, 1.0, {SMALL.name: True}
@@ -71,8 +71,8 @@ async def run(store: SqlStore, *, promote: bool = True) -> Retraining:
 
 
 def much_worse(index: int) -> float:
-    """A small model that is right less than half as often as the shipped judge believes."""
-    return float(np.clip(BELIEVED[index] * 0.45, 0.02, 0.98))
+    """A small model that is right on the easier half of the asks alone; the shipped judge believes more of it."""
+    return 0.9 if BELIEVED[index] > MIDDLE else 0.1
 
 
 async def test_enough_labels_make_a_candidate_with_an_interval_that_is_promoted(
@@ -80,9 +80,9 @@ async def test_enough_labels_make_a_candidate_with_an_interval_that_is_promoted(
 ) -> None:
     await logged(store, 300, much_worse)
     done = await run(store)
-    assert (done.labelled, done.held_out, done.passed, done.promoted) == (300, 60, True, True)
-    assert done.comparison is not None
-    difference = done.comparison.difference
+    assert (done.labelled, done.held_out, done.passed, done.promoted) == (300, 180, True, True)
+    assert done.evidence is not None
+    difference = done.evidence.comparison.difference
     assert difference.value is not None and difference.value < 0
     assert difference.low is not None and difference.high is not None
     assert difference.low <= difference.value <= difference.high
@@ -126,14 +126,14 @@ async def test_labels_that_only_confirm_the_judge_hardly_ever_promote(tmp_path: 
 async def test_private_asks_have_no_features_and_teach_nothing(store: SqlStore) -> None:
     await logged(store, 100, much_worse, private=True)
     done = await run(store)
-    assert (done.labelled, done.report.without_features, done.report.used, done.sha256) == (100, 80, 0, None)
+    assert (done.labelled, done.counts.unreadable, done.report.used, done.sha256) == (100, 100, 0, None)
 
 
 async def test_a_second_retraining_starts_from_the_promoted_judge_and_rolls_back_to_it(store: SqlStore) -> None:
     registry = Registry(store)
-    await logged(store, 160, much_worse)
+    await logged(store, 160, much_worse, ago=900.0)
     first = await run(store)
-    await logged(store, 160, lambda index: 0.02, seed=1)
+    await logged(store, 300, lambda index: 0.35 * much_worse(index), seed=1)
     second = await run(store)
     assert second.promoted and second.sha256 != first.sha256
     newest = next(kept for kept in await registry.list() if kept.current)
