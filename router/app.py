@@ -27,6 +27,7 @@ from router.api.errors import answer_errors
 from router.api.openapi import describe
 from router.audits.auditor import Auditor
 from router.audits.hints import Hints
+from router.audits.verifying import Verifier
 from router.cache.connect import make_cache
 from router.conversations.connect import make_memory
 from router.conversations.conversations import Conversations
@@ -36,8 +37,10 @@ from router.domain import Outcome
 from router.errors import SettingsError
 from router.gateway import Gateway
 from router.learning.feedback import Inbox
+from router.learning.news import DriftNews
 from router.learning.proving import Proving
 from router.learning.uptake import Uptake, first_judge
+from router.ledger.findings import Findings
 from router.ledger.recorder import Recorder
 from router.ledger.registry import Registry
 from router.ledger.retention import Retention
@@ -151,8 +154,8 @@ def assemble(settings: Settings) -> Gateway:
             await prepare_selectors()
 
     under_way: dict[str, str] = {}
-    auditor, hints = Auditor(reach, record, store), Hints(store)
-    proofs = Proofs()
+    auditor, hints, verifier = Auditor(reach, record, store), Hints(store), Verifier(store)
+    proofs, drift = Proofs(), DriftNews(Findings(store))
     proving = Proving(proofs, judge, lambda: policy.in_use, lambda: SqlStore(settings.store_url))
 
     return Gateway(
@@ -168,9 +171,11 @@ def assemble(settings: Settings) -> Gateway:
         health=health,
         conversations=conversations,
         auditor=auditor,
+        verifier=verifier,
         limits=limits,
         proving=proving,
         inbox=Inbox(store, recorder, under_way),
+        drift=drift,
         pipeline=Pipeline(
             policies=policy,
             cache=cache,
@@ -180,6 +185,7 @@ def assemble(settings: Settings) -> Gateway:
             plans=every_plan(reach, retrievers),
             auditor=auditor,
             hints=hints,
+            verifier=verifier,
             limits=limits,
             record=record,
             under_way=under_way,
@@ -196,7 +202,9 @@ def assemble(settings: Settings) -> Gateway:
             retention.poll,
             auditor.poll,
             hints.poll,
+            verifier.poll,
             proving.poll,
+            drift.poll,
             Recall(limits.store, store, lambda: policy.current).poll,
             *([telemetry.share] if settings.metrics_dir else []),
             *([] if settings.artefact or settings.classifier == "heuristic" else [uptake.poll]),

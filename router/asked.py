@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from router.body import Body
 from router.domain import Ask, Caller, ModelSpec
+from router.expected import Expected
 from router.limits.account import Account
 from router.policy.compiled import Policy, Route
 
@@ -15,7 +16,8 @@ from router.policy.compiled import Policy, Route
 class ChatRequest(Struct, frozen=True):
     """A chat request as the edge understood it. received: `time.perf_counter()` when the body was whole.
 
-    wants_usage: whether the caller asked for the usage chunk of a stream.
+    wants_usage: whether the caller asked for the usage chunk of a stream. expected: of the answer, where the caller
+    says.
     """
 
     request_id: str
@@ -25,6 +27,7 @@ class ChatRequest(Struct, frozen=True):
     wants_usage: bool
     headers: Mapping[str, str]
     received: float
+    expected: Expected | None = None
 
 
 class Asked(Struct, frozen=True):

@@ -55,6 +55,19 @@ class Body(Struct, frozen=True):
         pieces.append(text[at:])
         return "".join(pieces).encode()
 
+    def without(self, name: str, instead: Any = None) -> bytes:
+        """The body with the member `name` taken out whole; where `instead` is not None, with that as its value."""
+        if instead is not None:
+            return self.splice({name: json.dumps(instead, ensure_ascii=False)})
+        start, end = self.spans[name]
+        before = max((stop for _, stop in self.spans.values() if stop <= start), default=None)
+        if before is not None:  # from behind the value before it, comma and name with it
+            return (self.text[:before] + self.text[end:]).encode()
+        opening = self.text.index("{") + 1
+        comma = _END_OF_MEMBER.match(self.text, end)
+        after = comma.end() if comma is not None and comma[1] == "," else end
+        return (self.text[:opening] + self.text[after:]).encode()
+
 
 def parse_body(raw: bytes | bytearray) -> Body:
     """Parses a request body. Raises BadRequest with `param` naming the member where one is to blame."""

@@ -70,6 +70,7 @@ class Entry:
 
     def __init__(self, request_id: str, caller: Caller, received: float, *, stream: bool = False):
         self.row = Outcome(request_id, time.time(), caller.tenant, caller.key, stream=stream)
+        self.verifies = caller.verifies
         self.upstream_seconds = 0.0
         self._received = received
         self._policy: Policy | None = None
@@ -93,6 +94,8 @@ class Entry:
         self.completion: dict[str, Any] | None = None
         """Of a plain answer, parsed already."""
         self.keeps_text = False
+        self.checked = False
+        """Whether the answer is to be looked at once it is out."""
         self._closed = False
 
     def asked(self, asked: Asked) -> None:

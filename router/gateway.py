@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from router.access.admin import AdminDoor
 from router.access.keys import KeyRing
 from router.audits.auditor import Auditor
+from router.audits.verifying import Verifier
 from router.cache.contract import Cache
 from router.conversations.conversations import Conversations
 from router.domain import Caller
@@ -23,6 +24,7 @@ from router.entry import is_recent, is_request_id
 from router.errors import LedgerAway, StoreAway, StoreError
 from router.judge import Judge
 from router.learning.feedback import ROW_PAUSE_SECONDS, ROW_TRIES, Inbox, Opinion
+from router.learning.news import DriftNews
 from router.learning.proving import Proving
 from router.ledger import reports
 from router.ledger.contract import Store
@@ -70,9 +72,11 @@ class Gateway:
     health: Health
     conversations: Conversations
     auditor: Auditor
+    verifier: Verifier
     limits: Limits
     proving: Proving
     inbox: Inbox
+    drift: DriftNews
     pipeline: Pipeline
     upstreams: dict[str, Upstream]
     retrievers: Retrievers
@@ -156,7 +160,7 @@ class Gateway:
             },
             self.policy.reloads,
             self.policy.refusals,
-            self.judge.failures,
+            self.judge.failures + (self.judge.canary.judge.failures if self.judge.canary is not None else 0),
             self.recorder.written,
             self.recorder.dropped,
             self.recorder.waiting,
@@ -167,6 +171,9 @@ class Gateway:
             self.limits.store.dropped,
             self.auditor.counts,
             self._risks(policy),
+            self.drift.parts,
+            self.drift.looked_unix,
+            None if (canary := self.judge.canary) is None else (canary.judge.name, canary.share),
         )
 
     def _risks(self, policy: Policy) -> dict[tuple[str, str], tuple[float, int, bool]]:

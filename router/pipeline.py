@@ -19,6 +19,7 @@ from router.ask import read_ask
 from router.asked import Asked, ChatRequest
 from router.audits.auditor import Auditor
 from router.audits.hints import Hints
+from router.audits.verifying import Verifier, wants_answer
 from router.cache.contract import Cache, CachedAnswer
 from router.cache.forms import assemble, replay, storable
 from router.cache.shelf import Shelf, shelf_for, stored
@@ -78,6 +79,7 @@ class Pipeline:
         decider: Decider,
         auditor: Auditor,
         hints: Hints,
+        verifier: Verifier,
         limits: Limits,
         record: Callable[[Outcome], None],
         under_way: dict[str, str],
@@ -89,6 +91,7 @@ class Pipeline:
         self._plans = plans
         self._auditor = auditor
         self._hints = hints
+        self._verifier = verifier
         self._limits = limits
         self._record = record
         self._under_way = under_way
@@ -105,6 +108,7 @@ class Pipeline:
             asked = self._asked(request, caller, conversation)
             policy, ask, account = asked.policy, asked.ask, asked.account
             entry.asked(asked)
+            entry.checked = wants_answer(request, ask)
 
             shelf = shelf_for(
                 self._cache,
@@ -227,6 +231,8 @@ class Pipeline:
         entry.first_byte()
         await wire.end(body)
         self._write_down(entry)
+        if entry.checked:
+            self._verifier.offer(request, entry.row, seen.completion, verifies=entry.verifies)
         if shelf.key is not None and seen.completion is not None and storable(seen.completion):
             await shelf.keep(stored(body, served.model.name, entry.row.complexity, entry.row.usage))
         if entry.sample is not None:
@@ -238,7 +244,7 @@ class Pipeline:
         The caller's answer ends with `[DONE]`. What the upstream does after that is read aside, since a connection
         can only be used again once its response has ended.
         """
-        collects = shelf.key is not None or entry.sample is not None or entry.keeps_text
+        collects = shelf.key is not None or entry.sample is not None or entry.keeps_text or entry.checked
         tap = StreamTap(strip_usage=not request.wants_usage, collect_limit=COLLECT_BYTES if collects else 0)
         entry.began(200)
         await wire.start(200, [*told(entry), *passed_on(served)])
@@ -264,6 +270,8 @@ class Pipeline:
                 collected = tap.collected
                 entry.keep_text(request.body.text, collected.decode("utf-8", "replace") if collected else None)
         self._write_down(entry)
+        if entry.checked:
+            self._verifier.offer(request, entry.row, tap.collected, verifies=entry.verifies)
         if entry.row.outcome == "ok" and (shelf.key is not None or entry.sample is not None) and tap.collected:
             body = await _assembled(tap.collected)
             if body is not None and shelf.key is not None and storable(body, 200):

@@ -21,6 +21,7 @@ from router.asked import ChatRequest
 from router.body import MAX_BODY_BYTES, parse_body
 from router.domain import Caller
 from router.errors import BadRequest, BodyTooLarge, Draining, RequestError
+from router.expected import read_expected
 from router.pipeline import Pipeline, Wire
 from router.telemetry import Telemetry
 
@@ -211,7 +212,8 @@ def chat_request(request_id: str, raw: bytes, headers: Mapping[str, str]) -> Cha
     if values.get("stream_options") is not None and not stream:
         raise BadRequest("`stream_options` is only allowed with `stream: true`.", param="stream_options")
     wants_usage = stream and (values.get("stream_options") or {}).get("include_usage") is True
-    return ChatRequest(request_id, body, model, stream, wants_usage, headers, received)
+    body, expectation = read_expected(body)
+    return ChatRequest(request_id, body, model, stream, wants_usage, headers, received, expectation)
 
 
 def _check_messages(messages: Any) -> None:

@@ -38,10 +38,15 @@ def schema(drafted: Drafted, values: Mapping[str, Any]) -> str | None:
 
     values: the request's members. Never raises; what is too large or too deep to be checked counts as well.
     """
+    return misshapen(drafted.completion, drafted.text, drafted.tool_calls, values)
+
+
+def misshapen(completion: dict[str, Any] | None, text: str, tool_calls: bool, values: Mapping[str, Any]) -> str | None:
+    """The same of a completion, with the text of its first choice and whether that calls tools."""
     try:
-        if (wrong := _calls(drafted, values)) is not None or drafted.tool_calls:
+        if (wrong := _calls(completion, tool_calls, values)) is not None or tool_calls:
             return wrong
-        return _format(drafted.text, values.get("response_format"))
+        return _format(text, values.get("response_format"))
     except (RecursionError, _TooMuch):
         return None
 
@@ -61,9 +66,9 @@ def _format(text: str, wanted: Any) -> str | None:
     return _against(value, named.get("schema") if isinstance(named, dict) else None, "the answer")
 
 
-def _calls(drafted: Drafted, values: Mapping[str, Any]) -> str | None:
+def _calls(completion: dict[str, Any] | None, tool_calls: bool, values: Mapping[str, Any]) -> str | None:
     offered = _offered(values)
-    calls = message_of(drafted.completion).get("tool_calls")
+    calls = message_of(completion).get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
@@ -81,7 +86,7 @@ def _calls(drafted: Drafted, values: Mapping[str, Any]) -> str | None:
             return "the arguments of a tool call are no JSON object"
         if (wrong := _against(value, offered[name], "a tool call")) is not None:
             return wrong
-    if not drafted.tool_calls and offered and _must_call(values.get("tool_choice")):
+    if not tool_calls and offered and _must_call(values.get("tool_choice")):
         return "a tool had to be called"
     return None
 
