@@ -28,7 +28,8 @@ from playwright.sync_api import Page
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.dashboard.chromium import find_chromium, launched, write  # noqa: E402
+from tests.dashboard.chromium import find_chromium, launched, write, write_lessons  # noqa: E402
+from tests.dashboard.lessons import lessons  # noqa: E402
 from tests.dashboard.rows import a_day  # noqa: E402
 from tests.servers import free_port  # noqa: E402
 
@@ -39,7 +40,7 @@ DRAWN = "() => [...document.querySelectorAll('div.chart')].every(one => one.quer
 def stand_in() -> Iterator[tuple[str, str]]:
     """A gateway under the demo's policy with a made-up day in its ledger: its URL, and the id of one request."""
     port, nowhere = free_port(), "http://127.0.0.1:9"
-    rows = a_day(1400)
+    rows, begin, end = a_day(1400), time.time() - 23 * 3600, time.time() - 600
     with tempfile.TemporaryDirectory() as folder:
         models = {"SIGNALBOX_DEMO_SMALL_URL": f"{nowhere}/v1", "SIGNALBOX_DEMO_LARGE_URL": nowhere}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
@@ -53,7 +54,9 @@ def stand_in() -> Iterator[tuple[str, str]]:
                 if process.poll() is not None:
                     sys.exit("The gateway did not start.")
                 time.sleep(0.1)
-            write(Path(folder) / "signalbox.sqlite3", rows)
+            database = Path(folder) / "signalbox.sqlite3"
+            write(database, rows)
+            write_lessons(database, lessons(300, begin, end), begin, end, drifted=False)
             yield url, next(row.request_id for row in reversed(rows) if row.attempts == 2)
         finally:
             process.send_signal(signal.SIGTERM)

@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from router.dashboard.format import count, money
+from router.dashboard.marks import version_marks
 from router.ledger.summary import SpendPoint
 from router.ledger.tally import Tally
+from router.ledger.versions import VersionEvent
 from router.ledger.window import Window, timestamp
 
 Figure = dict[str, Any]
@@ -28,9 +30,25 @@ NOBODY = "no model"
 _OTHERS_COLOUR, _NOBODY_COLOUR = NAMED_MOST, NAMED_MOST + 1
 
 
-def spend_figure(points: Sequence[SpendPoint], window: Window, step: Step, models: Sequence[str]) -> Figure:
-    """Dollars by model in each hour or day; what has no known price is not drawn (the page says how much that is)."""
-    return _figure(points, window, step, models, lambda tally: tally.spend_usd, money, "$")
+def spend_figure(
+    points: Sequence[SpendPoint],
+    window: Window,
+    step: Step,
+    models: Sequence[str],
+    versions: Sequence[VersionEvent] = (),
+) -> Figure:
+    """Dollars by model in each hour or day; what has no known price is not drawn (the page says how much that is).
+
+    versions: of the judge, marked by upright lines.
+    """
+    figure = _figure(points, window, step, models, lambda tally: tally.spend_usd, money, "$")
+    if bars := figure["data"]:
+        heights: dict[str, float] = {}
+        for bar in bars:
+            for at, height in zip(bar["x"], bar["y"], strict=True):
+                heights[at] = heights.get(at, 0) + height
+        figure["data"] = [*bars, *version_marks(versions, max(heights.values()))]
+    return figure
 
 
 def requests_figure(points: Sequence[SpendPoint], window: Window, step: Step, models: Sequence[str]) -> Figure:

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from router.dashboard import assets, login, reference
+from router.dashboard import assets, login, loop_pages, reference
 from router.dashboard.charts import requests_figure, spend_figure
+from router.dashboard.frame import choices, explained, has_blanks, problem
 from router.dashboard.rendering import gateway_of, page
 from router.dashboard.story import tell
-from router.dashboard.view import CLOSED, GROUPINGS, OVERVIEW, RANGES, REQUESTS, SHADOW, View, read_view, step_of
-from router.errors import BadRequest, StoreError
+from router.dashboard.view import GROUPINGS, OVERVIEW, REQUESTS, SHADOW, read_view, step_of
 from router.ledger import reports
-from router.ledger.filters import FILTER_NAMES
 from router.ledger.shadows import shadow_report
+from router.ledger.versions import version_report
 from router.ledger.window import read_moment, timestamp
 
 routes = APIRouter(include_in_schema=False)
 routes.include_router(assets.routes)
 routes.include_router(login.routes)
 routes.include_router(reference.routes)
+routes.include_router(loop_pages.routes)
 
 TAIL = OVERVIEW + "/tail"
 RECENT = 10
 PAGE_ROWS = 50
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def explained(handler: Handler) -> Handler:
-    """Turns what can go wrong with a report into a page that says so."""
-
-    @functools.wraps(handler)
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except BadRequest as error:
-            return _problem(request, 400, "This address makes no sense", error.message)
-        except StoreError as error:
-            text = f"The ledger cannot be read just now: {error}. Requests are still answered; try again in a moment."
-            return _problem(request, 503, "The ledger is out of reach", text)
-
-    return answer
 
 
 @routes.get(OVERVIEW)
@@ -55,24 +35,26 @@ def explained(handler: Handler) -> Handler:
 async def overview(request: Request) -> Response:
     """Tiles, charts, costs by what the address names and by model, and the latest requests."""
     view, gateway = read_view(request.query_params), gateway_of(request)
-    if _has_blanks(request):
+    if has_blanks(request):
         return RedirectResponse(view.link(OVERVIEW), 303)
     window, store, wanted = view.window, gateway.store, view.wanted
     step = step_of(window)
     groupings: tuple[reports.By, ...] = (view.by,) if view.by == "model" else (view.by, "model")
     summary = await reports.summary(store, window, wanted, step)
     models = tuple(gateway.policy.current.models)
+    versions = await version_report(store, window)
     return page(
         request,
         "overview.html",
         summary=summary,
+        versions=versions,
         groupings=GROUPINGS,
         costs=[await reports.costs(store, window, by, wanted, view.sort) for by in groupings],
         recent=await reports.requests(store, window, wanted, limit=RECENT, counted=False),
         step=step,
-        spend_chart=spend_figure(summary.points, window, step, models),
+        spend_chart=spend_figure(summary.points, window, step, models, versions.events),
         requests_chart=requests_figure(summary.points, window, step, models),
-        **_choices(request, view),
+        **choices(request, view),
     )
 
 
@@ -81,12 +63,12 @@ async def overview(request: Request) -> Response:
 async def requests(request: Request) -> Response:
     """Requests, newest first, page by page."""
     view, now = read_view(request.query_params), time.time()
-    if _has_blanks(request):
+    if has_blanks(request):
         return RedirectResponse(view.link(REQUESTS, cursor=view.cursor), 303)
     found = await reports.requests(
         gateway_of(request).store, view.window, view.wanted, limit=PAGE_ROWS, cursor=view.cursor or None
     )
-    return page(request, "requests.html", found=found, now=timestamp(now), tail=TAIL, **_choices(request, view))
+    return page(request, "requests.html", found=found, now=timestamp(now), tail=TAIL, **choices(request, view))
 
 
 @routes.get(SHADOW)
@@ -94,10 +76,10 @@ async def requests(request: Request) -> Response:
 async def shadow(request: Request) -> Response:
     """What the policy's shadow would have changed."""
     view = read_view(request.query_params)
-    if _has_blanks(request):
+    if has_blanks(request):
         return RedirectResponse(view.link(SHADOW), 303)
     report = await shadow_report(gateway_of(request).store, view.window, view.wanted)
-    return page(request, "shadow.html", report=report, **_choices(request, view))
+    return page(request, "shadow.html", report=report, **choices(request, view))
 
 
 @routes.get(TAIL)
@@ -121,7 +103,7 @@ async def one_request(request: Request) -> Response:
             f"The ledger has no request {request_id}. Rows can be read within a second of the answer, "
             "and are forgotten when the ledger is pruned."
         )
-        return _problem(request, 404, "No such request", text, REQUESTS, "All requests")
+        return problem(request, 404, "No such request", text, REQUESTS, "All requests")
     return page(request, "request.html", told=tell(story), story=story, row=story.outcome, back=_list_before(request))
 
 
@@ -136,12 +118,7 @@ async def elsewhere(request: Request, rest: str) -> Response:
     """Any other page of the dashboard's."""
     if not rest:
         return RedirectResponse(OVERVIEW, 307)
-    return _problem(request, 404, "No such page", f"There is nothing at {request.url.path}.")
-
-
-def _has_blanks(request: Request) -> bool:
-    """Forms send their empty fields along; the address that stays is the one without."""
-    return "" in request.query_params.values()
+    return problem(request, 404, "No such page", f"There is nothing at {request.url.path}.")
 
 
 def _list_before(request: Request) -> str:
@@ -149,16 +126,3 @@ def _list_before(request: Request) -> str:
     came_from = urlsplit(request.headers.get("referer", ""))
     here = came_from.netloc == request.headers.get("host", "") and came_from.path == REQUESTS
     return f"{REQUESTS}?{came_from.query}" if here and came_from.query else REQUESTS
-
-
-def _choices(request: Request, view: View) -> dict[str, Any]:
-    """What the forms of a page offer."""
-    policy = gateway_of(request).policy.current
-    known = {"model": tuple(policy.models), "route": tuple(policy.routes), **CLOSED}
-    return {"view": view, "ranges": RANGES, "filter_names": FILTER_NAMES, "known": known}
-
-
-def _problem(
-    request: Request, status: int, heading: str, text: str, back: str = OVERVIEW, back_name: str = "Overview"
-) -> Response:
-    return page(request, "problem.html", status=status, heading=heading, text=text, back=back, back_name=back_name)

@@ -78,6 +78,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
             policy_notes=gateway.policy.notes,
             shadow_file=gateway.policy.current.shadow,
             dropped=gateway.recorder.dropped,
+            drift=getattr(request.state, "drift", None),
             signed_in=gateway.door.asks_for_key,
             version=__version__,
             **values,

@@ -19,6 +19,8 @@ from router.ledger.window import Window, read_window
 OVERVIEW = "/dashboard"
 REQUESTS = "/dashboard/requests"
 SHADOW = "/dashboard/shadow"
+QUALITY = "/dashboard/quality"
+LEARNING = "/dashboard/learning"
 
 RANGES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 GROUPINGS: tuple[By, ...] = ("rule", "model", "route", "policy", "task", "tenant", "key")
@@ -72,6 +74,8 @@ class View:
         values: dict[str, str] = {"since": self.since, "until": self.until}
         if path == OVERVIEW:
             values |= {"by": self.by, "sort": self.sort or ""}
+        if path == QUALITY:
+            values |= {"by": self.by}
         return _address(path, {**values, **self.filters, **changes})
 
     def clear(self, path: str = REQUESTS) -> str:

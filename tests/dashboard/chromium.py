@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from router.domain import Outcome
 from router.ledger.store import SqlStore
+from tests.dashboard.lessons import Lesson, redate, teach
 from tests.dashboard.rows import a_day
 
 DAY_START, DAY_END = 1_772_323_200.0, 1_772_409_600.0
@@ -71,6 +72,19 @@ def a_fixed_day(requests: int = 320) -> list[Outcome]:
 def write(database: Path, rows: Sequence[Outcome]) -> None:
     """Puts rows into a ledger beside the gateway that uses it, as another gateway would."""
     _elsewhere(_write(database, rows))
+
+
+def write_lessons(database: Path, given: Sequence[Lesson], begin: float, end: float, *, drifted: bool) -> None:
+    """Puts audited requests with all that the loop makes of them into a ledger, from one moment to another."""
+    _elsewhere(_teach(database, given, drifted))
+    redate(database, begin, end)
+
+
+async def _teach(database: Path, given: Sequence[Lesson], drifted: bool) -> None:
+    store = SqlStore(f"sqlite:///{database}")
+    await store.open()
+    await teach(store, given, drifted=drifted)
+    await store.aclose()
 
 
 async def _write(database: Path, rows: Sequence[Outcome]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from router.dashboard import pages
 from router.errors import RequestError
 from router.ledger.recorder import Recorder
 from router.ledger.store import SqlStore
+from router.policy.proofs import Proofs
 from router.policy.reload import PolicyWatcher
 from tests.conftest import IN_CI
 from tests.dashboard.chromium import a_fixed_day, find_chromium, launched, write
@@ -48,6 +50,8 @@ class Parts:
     policy: PolicyWatcher
     door: AdminDoor = field(default_factory=lambda: AdminDoor(None))
     keys: KeyRing = field(default_factory=KeyRing)
+    judge: Any = field(default_factory=lambda: SimpleNamespace(name="fast@9c41d2e07a55"))
+    proving: Any = field(default_factory=lambda: SimpleNamespace(proofs=Proofs()))
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@
     return {
       series: [1, 2, 3, 4, 5, 6, 7].map((number) => read(`--series-${number}`)),
       ink: read("--ink"), soft: read("--soft"), line: read("--line"), card: read("--card"), sans: read("--sans"),
+      good: read("--good"), bad: read("--bad"), warn: read("--warn"),
     };
   }
 
@@ -29,8 +30,14 @@
   }
 
   function coloured(data) {
-    const { series } = colours();
-    return data.map((trace) => ({ ...trace, marker: { color: series[trace.meta.colour] } }));
+    const { series, ...named } = colours();
+    return data.map((trace) => {
+      const color = series[trace.meta.colour] ?? named[trace.meta.colour];
+      const painted = { ...trace, marker: { ...trace.marker, color } };
+      if (trace.type === "scatter") painted.line = { ...trace.line, color };
+      if (trace.error_y) painted.error_y = { ...trace.error_y, color };
+      return painted;
+    });
   }
 
   function draw(block) {
