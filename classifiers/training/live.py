@@ -6,7 +6,8 @@ looks. Two bets are kept, one on audits' labels alone and one on all labels, and
 
 A conversation counts once, with the first of its requests that was labelled: its requests are alike, and it is
 conversations that are dealt out. Conversations count in the order in which their first labels came. Of two judges that
-serve side by side the means of what came in the same stretch are compared, so a change of traffic touches both alike.
+serve side by side the n-th conversation of one is compared with the n-th few of the other, as many as the share has it,
+so a change of traffic touches both alike.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LEAST: Final = 30
 """Conversations on each side, below which nothing is decided."""
 WANTED: Final = 200
 """On the canary's side, for it to be said that it may be promoted."""
+MOST_IN_A_GROUP: Final = 50
 NOT_WORSE: Final = 0.05
 """Of quality: a canary that is shown to lose less is taken for not worse."""
 
@@ -76,15 +78,15 @@ class Held:
     fell: bool
 
 
-def beside(rows: Iterable[Scored], *, wanted: int = WANTED) -> Beside:
-    """What is known of a canary so far, by audits where they are enough, else by all labels."""
+def beside(rows: Iterable[Scored], share: float, *, wanted: int = WANTED) -> Beside:
+    """What is known of a canary so far, by audits where they are enough, else by all labels. share: that it judges."""
     basis, kept = _basis(list(rows), both=True)
     sides = {side: [row for row in kept if row.canary is side] for side in (True, False)}
     canary, control = (np.array([row.score for row in sides[side]]) for side in (True, False))
-    apart = differences(kept)
+    apart = differences(kept, share)
     difference = mean_of((apart + 1.0) / 2.0)
     if difference.value is not None and difference.low is not None and difference.high is not None:
-        # Told of the whole, not of the stretches, whose means weigh small ones as much as large ones.
+        # The value is that of all, also of those whose group is not full yet.
         value = float(canary.mean() - control.mean())
         low, high = 2.0 * difference.low - 1.0, 2.0 * difference.high - 1.0
         difference = Figure(value, min(low, value), max(high, value))
@@ -115,16 +117,22 @@ def held(rows: Iterable[Scored], expected: float) -> Held:
     return Held(basis, len(scores), mean_of(scores), expected, fell)
 
 
-def differences(rows: Sequence[Scored]) -> Floats:
-    """The canary's mean less the other's, stretch by stretch: a stretch ends as soon as both sides are in it."""
-    apart: list[float] = []
-    waiting: dict[bool, list[float]] = {True: [], False: []}
-    for row in rows:
-        waiting[row.canary].append(row.score)
-        if waiting[True] and waiting[False]:
-            apart.append(sum(waiting[True]) / len(waiting[True]) - sum(waiting[False]) / len(waiting[False]))
-            waiting = {True: [], False: []}
-    return np.array(apart, dtype=np.float64)
+def differences(rows: Sequence[Scored], share: float) -> Floats:
+    """The canary's mean less the other's, group by group in order of time. share: of the canary, in 0..1.
+
+    A group is one conversation of whoever has fewer, and a tenth less of the other's than would come with it, so that
+    hardly any of the fewer ones waits for its group to be full.
+    """
+    more = 0.9 * (1.0 - share) / share if share <= 0.5 else 0.9 * share / (1.0 - share)
+    many = min(MOST_IN_A_GROUP, max(1, int(more)))
+    sizes = {True: 1, False: many} if share <= 0.5 else {True: many, False: 1}
+    scores = {side: np.array([row.score for row in rows if row.canary is side]) for side in (True, False)}
+    groups = min(len(scores[side]) // sizes[side] for side in (True, False))
+    canary, control = (
+        scores[side][: groups * sizes[side]].reshape(groups, sizes[side]).mean(axis=1) for side in (True, False)
+    )
+    apart: Floats = canary - control
+    return apart
 
 
 def worse(apart: Floats) -> bool:

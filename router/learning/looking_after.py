@@ -47,7 +47,7 @@ class LookingAfter:
             turn.notes.append(f"the canary {name} is the same judge as the one beside it")
             return
         rows = await self._scored((name, serving.name), name, _began(history, canary.subject))
-        told = await asyncio.to_thread(partial(beside, rows, wanted=self._wanted))
+        told = await asyncio.to_thread(partial(beside, rows, standing.share, wanted=self._wanted))
         before = await self._findings.newest("canary", canary.subject)
         document = {"canary": name, "share": standing.share, "control": serving.name, "told": asdict(told)}
         await self._findings.add("canary", canary.subject, document, alarm=told.verdict == "worse")

@@ -133,6 +133,16 @@ RISK_PAIRS = _gauge("signalbox_risk_pairs", "Audited requests that the bound is 
 RISK_PROVEN = _gauge(
     "signalbox_risk_proven", "1 while `max_risk` is proven, 0 while the baseline serves.", "route", "rule", across="min"
 )
+DRIFT_ALARM = _gauge("signalbox_drift_alarm", "1 for a part of the traffic that drifted, by the last look.", "part")
+DRIFT_INDEX = _gauge(
+    "signalbox_drift_index",
+    "How far a part moved: stability index of features, tasks and score, difference of means of labels and gain.",
+    "part",
+)
+DRIFT_LOOKED = _gauge("signalbox_drift_looked_timestamp_seconds", "When signalbox watch last looked at drift.")
+CANARY_SHARE = _gauge(
+    "signalbox_judge_canary_share", "Share of the conversations that a canary of the judge judges.", "classifier"
+)
 LEDGER_WRITTEN = _counter("signalbox_ledger_written_total", "Ledger rows written.")
 LEDGER_DROPPED = _counter("signalbox_ledger_dropped_total", "Ledger rows given up.")
 LEDGER_WAITING = _gauge("signalbox_ledger_waiting", "Ledger rows that wait to be written.", across="sum")

@@ -146,6 +146,11 @@ def _parts(vitals: Vitals) -> Iterator[tuple[Metric, Figures]]:
     yield names.RISK_BOUND, {of: bound for of, (bound, _, _) in vitals.risks.items()}
     yield names.RISK_PAIRS, {of: pairs for of, (_, pairs, _) in vitals.risks.items()}
     yield names.RISK_PROVEN, {of: int(proven) for of, (_, _, proven) in vitals.risks.items()}
+    yield names.DRIFT_ALARM, {(part,): int(alarm) for part, (alarm, _moved) in vitals.drift.items()}
+    moves = {(part,): moved for part, (_alarm, moved) in vitals.drift.items() if moved is not None}
+    yield names.DRIFT_INDEX, moves
+    yield names.DRIFT_LOOKED, {} if vitals.drift_looked_unix is None else {(): vitals.drift_looked_unix}
+    yield names.CANARY_SHARE, {} if vitals.canary is None else {(vitals.canary[0],): vitals.canary[1]}
     yield names.LEDGER_WRITTEN, {(): vitals.ledger_written}
     yield names.LEDGER_DROPPED, {(): vitals.ledger_dropped}
     yield names.LEDGER_WAITING, {(): vitals.ledger_waiting}

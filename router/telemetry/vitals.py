@@ -12,7 +12,8 @@ class Vitals:
 
     condition_errors: by route and rule, since the policy was loaded. limits_refused: by limit and bound.
     audits: by what became of them. risks: by route and rule with a `max_risk`: the bound, the audited pairs that it is
-    of, and whether it is proven.
+    of, and whether it is proven. drift: by part of the traffic, whether it drifted and how far, None where that is not
+    known; drift_looked_unix: when that was seen. canary: the judge of a share, and the share.
     """
 
     policy_name: str
@@ -34,3 +35,6 @@ class Vitals:
     limits_dropped: int = 0
     audits: Mapping[str, int] = field(default_factory=dict)
     risks: Mapping[tuple[str, str], tuple[float, int, bool]] = field(default_factory=dict)
+    drift: Mapping[str, tuple[bool, float | None]] = field(default_factory=dict)
+    drift_looked_unix: float | None = None
+    canary: tuple[str, float] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,8 @@ from classifiers.training.live import LEAST, NOT_WORSE, WANTED, Scored, beside, 
 
 LOOKS = 200
 TEN_POINTS_WITHIN = 1_000
-"""Labelled conversations of a canary with a tenth of them, by which one that is ten points worse is found in at least
-19 of 20 cases; documented in docs/learning.md."""
+"""Labelled conversations of a canary, by which one that is ten points worse is found in at least 19 of 20 cases;
+documented in docs/learning.md."""
 
 
 def served(seed: int, n: int, share: float, quality: float, canary: float, spread: float = 0.0) -> list[Scored]:
@@ -26,16 +28,25 @@ def served(seed: int, n: int, share: float, quality: float, canary: float, sprea
 
 
 def ever_worse(apart: np.ndarray) -> bool:
-    """Whether any of the looks, evenly over all stretches, calls the canary worse. A look sees what came until then."""
+    """Whether any of the looks, evenly over all groups, calls the canary worse. A look sees what came until then."""
     return any(worse(apart[: len(apart) * look // LOOKS]) for look in range(1, LOOKS + 1))
 
 
-def test_stretches_of_before_stay_as_they_are_when_more_comes() -> None:
-    rows = served(5, 500, 0.3, 0.8, 0.7)
-    whole = differences(rows)
-    for n in (1, 10, 123, 499):
-        so_far = differences(rows[:n])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.8])
+def test_what_was_compared_stays_as_it_is_when_more_comes(share: float) -> None:
+    rows = served(5, 5_000, share, 0.8, 0.7)
+    whole = differences(rows, share)
+    fewer = min(sum(row.canary for row in rows), sum(not row.canary for row in rows))
+    assert len(whole) > 0.85 * fewer
+    for n in (1, 10, 123, 4_999):
+        so_far = differences(rows[:n], share)
         assert so_far.tolist() == whole[: len(so_far)].tolist()
+
+
+def test_labels_of_one_side_may_all_come_before_the_others() -> None:
+    rows = served(6, 2_000, 0.5, 0.9, 0.5)
+    late = [replace(row, at_unix=row.at_unix + (5_000.0 if row.canary else 0.0)) for row in rows]
+    assert beside(late, 0.5).verdict == beside(rows, 0.5).verdict == "worse"
 
 
 @pytest.mark.parametrize(("share", "quality", "spread"), [(0.1, 0.8, 0.0), (0.5, 0.6, 0.0), (0.1, 0.6, 0.35)])
@@ -43,16 +54,19 @@ def test_a_canary_that_is_not_worse_is_called_so_in_at_most_a_twentieth_of_runs_
     share: float, quality: float, spread: float
 ) -> None:
     runs = 200
-    wrong = sum(ever_worse(differences(served(seed, 3_000, share, quality, quality, spread))) for seed in range(runs))
+    wrong = sum(
+        ever_worse(differences(served(seed, 3_000, share, quality, quality, spread), share)) for seed in range(runs)
+    )
     assert wrong <= 0.05 * runs
 
 
-def test_a_canary_that_is_ten_points_worse_is_found_within_the_stated_number_of_labels() -> None:
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_canary_that_is_ten_points_worse_is_found_within_the_stated_number_of_labels(share: float) -> None:
     runs, missed = 100, 0
     for seed in range(runs):
-        rows = served(seed, 15 * TEN_POINTS_WITHIN, 0.1, 0.8, 0.7)
+        rows = served(seed, int(1.3 * TEN_POINTS_WITHIN / share), share, 0.8, 0.7)
         canary = np.cumsum([row.canary for row in rows])
-        missed += not ever_worse(differences(rows[: int(np.searchsorted(canary, TEN_POINTS_WITHIN)) + 1]))
+        missed += not ever_worse(differences(rows[: int(np.searchsorted(canary, TEN_POINTS_WITHIN)) + 1], share))
     assert missed <= runs // 20
 
 
@@ -68,27 +82,27 @@ def test_what_was_promoted_whole_falls_below_what_was_expected_only_where_it_doe
 def test_one_conversation_counts_once_however_much_is_said_in_it() -> None:
     rows = served(1, 400, 0.5, 0.9, 0.9)
     angry = [Scored(1_000.0 + at, "one", True, 0.0) for at in range(500)]
-    before, after = beside(rows), beside([*rows, *angry])
+    before, after = beside(rows, 0.5), beside([*rows, *angry], 0.5)
     assert after.n_canary == before.n_canary + 1
-    assert before.verdict == after.verdict == "open"
+    assert before.verdict == after.verdict != "worse"
 
 
 def test_audits_are_preferred_where_there_are_enough() -> None:
     rows = served(2, 400, 0.5, 0.8, 0.8)
     few = [Scored(row.at_unix, row.conversation, row.canary, row.score, audited=0.5) for row in rows[:40]]
-    assert beside([*few, *rows[40:]]).basis == "all labels"
+    assert beside([*few, *rows[40:]], 0.5).basis == "all labels"
     all_of_them = [Scored(row.at_unix, row.conversation, row.canary, row.score, audited=0.5) for row in rows]
-    told = beside(all_of_them)
+    told = beside(all_of_them, 0.5)
     assert told.basis == "audits"
     assert told.canary.value == told.control.value == 0.5
 
 
 def test_a_canary_is_not_worse_only_with_the_labels_that_are_wanted() -> None:
     rows = served(3, 20_000, 0.1, 0.8, 0.85)
-    told = beside(rows)
+    told = beside(rows, 0.1)
     assert told.verdict == "not worse" and told.n_canary >= WANTED
     assert told.difference.low is not None and told.difference.low > -NOT_WORSE
-    assert beside(rows, wanted=1_000_000).verdict == "open"
+    assert beside(rows, 0.1, wanted=1_000_000).verdict == "open"
 
 
 def test_the_intervals_hold_what_is_so_and_are_told_with_the_costs() -> None:
@@ -96,7 +110,7 @@ def test_the_intervals_hold_what_is_so_and_are_told_with_the_costs() -> None:
         Scored(row.at_unix, row.conversation, row.canary, row.score, cost_usd=0.02 if row.canary else None)
         for row in served(4, 3_000, 0.3, 0.8, 0.7)
     ]
-    told = beside(rows)
+    told = beside(rows, 0.3)
     for figure, so in ((told.canary, 0.7), (told.control, 0.8), (told.difference, -0.1)):
         assert figure.low is not None and figure.high is not None and figure.low <= so <= figure.high
     assert (told.canary_usd, told.control_usd) == (pytest.approx(0.02), None)
@@ -104,8 +118,8 @@ def test_the_intervals_hold_what_is_so_and_are_told_with_the_costs() -> None:
 
 
 def test_without_labels_nothing_is_said() -> None:
-    told = beside([])
+    told = beside([], 0.1)
     assert (told.n_canary, told.canary.value, told.difference.value, told.verdict) == (0, None, None, "open")
     assert not held([], 0.9).fell
     few = [Scored(float(at), str(at), at % 2 == 0, float(at % 2)) for at in range(LEAST)]
-    assert beside(few).verdict == "open"
+    assert beside(few, 0.5).verdict == "open"

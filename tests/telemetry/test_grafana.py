@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
+from classifiers.artefact import load_default, pack, save_artefact
+from router.ledger.findings import Findings
+from router.ledger.registry import Registry
+from router.ledger.store import SqlStore
 from router.telemetry.names import METRICS
 from router.upstream.standin import Fault
 from tests.telemetry.conftest import House
@@ -78,8 +86,36 @@ def uses(expression: str) -> list[Use]:
     return found
 
 
-async def after_traffic(house: House) -> dict[str, set[frozenset[str]]]:
+async def watched(house: House, folder: Path) -> None:
+    """As `signalbox watch` and a promotion to a share leave the ledger; waits until the gateway knows of both."""
+    artefact = replace(load_default(), heads=load_default().heads * np.float32(0.9))
+    save_artefact(artefact, folder / "artefact", {}, {})
+    store = SqlStore(house.gateway.gateway.settings.store_url)
+    parts = [
+        {"name": name, "n": 900, "moved": 0.4, "p": 0.0, "alarm": name == "tasks", "top": []}
+        for name in ("features", "tasks", "score", "labels", "gain")
+    ]
+    await Findings(store).add("drift", "a", {"reference": None, "parts": parts}, alarm=True)
+    registry = Registry(store)
+    await registry.promote(await registry.save(pack(folder / "artefact"), {}), "tests", share=0.25)
+    await store.aclose()
+    deadline = time.monotonic() + 10
+    while "signalbox_judge_canary_share{" not in (page := await house.page()) or 'part="tasks"' not in page:
+        assert time.monotonic() < deadline, page
+        await asyncio.sleep(0.05)
+
+
+async def test_drift_and_canaries_are_told_as_they_are(house: House, tmp_path: Path) -> None:
+    await watched(house, tmp_path)
+    page = await house.page()
+    assert 'signalbox_drift_alarm{part="tasks"} 1.0' in page and 'signalbox_drift_alarm{part="score"} 0.0' in page
+    assert 'signalbox_drift_index{part="features"} 0.4' in page
+    assert re.search(r'signalbox_judge_canary_share\{classifier="fast@\w+"\} 0.25', page)
+
+
+async def after_traffic(house: House, folder: Path) -> dict[str, set[frozenset[str]]]:
     """The names of all samples of a gateway that saw every kind of end, each with the sets of labels it has."""
+    await watched(house, folder)
     await house.gateway.chat("one")
     await house.gateway.chat("one")
     await house.gateway.chat("two", stream=True)
@@ -101,8 +137,8 @@ async def after_traffic(house: House) -> dict[str, set[frozenset[str]]]:
     return exposed
 
 
-async def test_the_page_holds_the_table_and_nothing_else(house: House) -> None:
-    exposed = await after_traffic(house)
+async def test_the_page_holds_the_table_and_nothing_else(house: House, tmp_path: Path) -> None:
+    exposed = await after_traffic(house, tmp_path)
     expected = set()
     for metric in METRICS.values():
         endings = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
@@ -116,8 +152,8 @@ async def test_the_page_holds_the_table_and_nothing_else(house: House) -> None:
     assert silent == {"signalbox_callers_left_total"}, "this traffic should make every other metric speak"
 
 
-async def test_every_expression_reads_what_a_gateway_exposes(house: House) -> None:
-    exposed = await after_traffic(house)
+async def test_every_expression_reads_what_a_gateway_exposes(house: House, tmp_path: Path) -> None:
+    exposed = await after_traffic(house, tmp_path)
     assert len(EXPRESSIONS) > 50
     for where, expression in EXPRESSIONS:
         read = uses(expression)
