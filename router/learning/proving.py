@@ -55,7 +55,7 @@ def judgings(judge: Judge) -> tuple[Judging, ...]:
 
 class Proving:
     """Works proofs out when policies or judge change, and every minute. open_store: a store for another event loop,
-    closed afterwards. clock: unix seconds."""
+    closed afterwards. clock: unix seconds. ticks: seconds that never go back."""
 
     def __init__(
         self,
@@ -65,9 +65,11 @@ class Proving:
         open_store: Callable[[], Store],
         *,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ):
         self.proofs = proofs
-        self._judge, self._policies, self._open_store, self._clock = judge, policies, open_store, clock
+        self._judge, self._policies, self._open_store = judge, policies, open_store
+        self._clock, self._ticks = clock, ticks
         self._of: tuple[str, ...] = ()
         self._next = 0.0
         self._told: dict[tuple[str, str, str], bool] = {}
@@ -77,7 +79,7 @@ class Proving:
         """Looks where it is time to. Raises StoreError; the last proofs stand for a while."""
         policies = [policy.digest for policy in self._policies() if any(to_prove(policy))]
         of = (*(judging.name for judging in judgings(self._judge)), *policies)
-        if of == self._of and time.monotonic() < self._next:
+        if of == self._of and self._ticks() < self._next:
             return
         try:
             await self.look()
@@ -88,7 +90,7 @@ class Proving:
                     "what was proven has not been looked at for %.0f minutes: the baselines serve", STANDS_SECONDS / 60
                 )
             raise
-        self._of, self._next = of, time.monotonic() + EVERY_SECONDS
+        self._of, self._next = of, self._ticks() + EVERY_SECONDS
 
     async def look(self) -> None:
         """Works all proofs out anew, on a thread of its own. Raises StoreError."""

@@ -144,7 +144,7 @@ def _until_proven(rule: Rule, max_risk: float, step: Step, standing: Standing) -
         return step
     why = f"{step.why}; {not_proven(max_risk, proof)}"
     if standing.able[baseline] is not True:
-        return Step(None, f"{why}, and the baseline may not serve", (baseline,))
+        return Step(None, f"{why}, and the baseline would have to serve", (baseline,))
     behind = (decision.model, *decision.fallback) if rule.fallback is None else rule.fallback
     held = _first_able(rule, (baseline, *behind), f"{why}, so the baseline {baseline}", standing)
     assert held.decision is not None

@@ -111,7 +111,7 @@ def decide(
         wanted += step.wanted
         against = _against(step.wanted, able)
         nobody = f"but nobody it names may serve ({against})" if against else ""
-        traces.append(RuleTrace(rule.name, False, "; ".join(filter(None, (why, nobody or step.why)))))
+        traces.append(RuleTrace(rule.name, False, "; ".join(filter(None, (why, step.why, nobody)))))
 
     for name in (route.default, policy.default):
         if able[name] is True:

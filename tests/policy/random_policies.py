@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from router.policy.compiled import Policy
+from router.policy.compiled import Policy, Proof
 from tests.policy.making import MODELS, ask_of, judged, policy_of
 
 NAMES = ["small", "medium", "large", "odd"]
@@ -49,6 +49,7 @@ def several(names: list[str], least: int, most: int) -> st.SearchStrategy[list[s
 
 shares = st.floats(0, 1)
 shown = shares.map("{:.3f}".format)
+risking = st.just("") | st.floats(0.001, 0.999).map(", max_risk: {:.3f}".format)
 
 
 @st.composite
@@ -68,10 +69,10 @@ def verbs(draw: st.DrawFn, baseline: str) -> str:
         if draw(st.booleans()):
             written += f", keep_quality: {draw(shown)}"
             written += f", threshold: {draw(st.floats(-1, 1)):.3f}" if draw(st.booleans()) else ""
-        return written
+        return written + draw(risking)
     if kind == "best":
         bound = f", max_cost: {draw(shown)}" if baseline != "odd" and draw(st.booleans()) else ""
-        return f"choose: best, among: {listed(draw(several(PRICED, 1, 3)))}{bound}"
+        return f"choose: best, among: {listed(draw(several(PRICED, 1, 3)))}{bound}{draw(risking)}"
     if kind == "select":
         top = draw(st.integers(1, 3))
         by = draw(st.sampled_from(["by: embedding", "by: model, model: small", "by: model, model: large"]))
@@ -96,6 +97,9 @@ def rules(draw: st.DrawFn, number: int, baseline: str) -> str:
     return f"\n      - {{{', '.join(parts)}}}"
 
 
+AUDITED = "\n    audit: {rate: 0.1, judge: large, judges_itself: true}"
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """A policy that loads, of one route `auto` and up to five rules."""
@@ -103,7 +107,7 @@ def policies(draw: st.DrawFn) -> Policy:
     text = "".join(draw(rules(number, baseline)) for number in range(draw(st.integers(1, 5))))
     privacy = draw(st.sampled_from(["", "\n    privacy: observe", "\n    privacy: enforce"]))
     default = draw(st.sampled_from(["", *(f"\n    default: {name}" for name in NAMES)]))
-    return policy_of(text + "\n", route=f"baseline: {baseline}{privacy}{default}", models=MODELS + BESIDE)
+    return policy_of(text + "\n", route=f"baseline: {baseline}{privacy}{default}{AUDITED}", models=MODELS + BESIDE)
 
 
 asks = st.builds(
@@ -136,3 +140,8 @@ selected = st.lists(st.tuples(st.sampled_from(OPTIONS), shares), max_size=4, uni
 facts_of: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"headers": st.sampled_from([{}, {"x-a": "b"}]), "metadata": st.sampled_from([{}, {"a": {"b": 1}}, {"a": 3}])}
 )
+
+bounds = st.dictionaries(
+    st.integers(1, 5).map(lambda number: ("auto", f"r{number - 1}")), shares.map(lambda bound: Proof(bound)), max_size=5
+)
+"""Proofs of rules, by the names that `policies` gives them."""

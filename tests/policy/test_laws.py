@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from router.domain import Ask, Decision, Verdict
 from router.errors import ContextTooLong, NoEligibleModel, NothingHealthy
-from router.policy.compiled import Facts, Policy, Route, Selection
+from router.policy.compiled import Choose, Explore, Facts, Policy, Route, Selection
 from router.policy.decide import SelectionNeeded, decide, resolve
+from router.policy.exploring import explore
 from tests.policy.making import MODELS, ask_of, judged, policy_of
 from tests.policy.random_policies import (
     BESIDE,
     NAMES,
     asks,
     assessments,
+    bounds,
     facts_of,
     policies,
     selected,
@@ -139,6 +141,43 @@ def test_a_private_ask_under_enforcement_reaches_nothing_that_is_not_private(
             return
     assert all(policy.models[model].private for model in models_in(decision))
     assert all(policy.retrievers[retriever].private for retriever in retrievers_in(decision))
+
+
+@given(policies(), asks | small_asks, assessments, facts_of, unhealthy, selected, bounds)
+def test_a_rule_with_a_max_risk_decides_for_the_baseline_alone_until_its_facts_hold_a_proof(
+    policy: Policy, ask, assessment, given_facts, ill, picked, proofs
+) -> None:
+    """And is never explored, whoever stands by, whoever is unwell, whatever is proven of other rules."""
+    try:
+        verdict = decided(policy, "auto", ask, assessment, {**given_facts, "proofs": proofs}, ill, picked)
+    except REFUSALS:
+        return
+    route, decision = policy.routes["auto"], verdict.decision
+    limits = {rule.name: rule.act.max_risk for rule in route.rules if isinstance(rule.act, Choose)}
+    max_risk, proof = limits.get(decision.rule), proofs.get(("auto", decision.rule))
+    if max_risk is None or (proof is not None and proof.bound <= max_risk):
+        assert decision.unproven is None
+        return
+    assert decision.model == route.baseline and decision.unproven is not None
+    assert "not proven" in verdict.rules[-1].why
+    assert explore(verdict, Explore(1.0, 1.0), ask, assessment, 0.0, in_tool_loop=False) is verdict
+
+
+def test_the_random_policies_meet_rules_proven_and_not_and_passed_over() -> None:
+    seen: set[str] = set()
+
+    @settings(max_examples=300, derandomize=True, database=None)
+    @given(policies(), small_asks, assessments, unhealthy, bounds)
+    def decide_one(policy: Policy, ask: Ask, assessment, ill, proofs) -> None:
+        with suppress(*REFUSALS):
+            verdict = decided(policy, "auto", ask, assessment, {"proofs": proofs}, ill, ())
+            told = " ".join(rule.why for rule in verdict.rules)
+            seen.update(
+                words for words in (" proven: bound", "not proven", "the baseline would have to") if words in told
+            )
+
+    decide_one()
+    assert len(seen) == 3
 
 
 def test_the_random_policies_reach_every_plan() -> None:
