@@ -19,6 +19,9 @@ Tier = str
 
 LabelSource = Literal["verifier", "user", "judge", "implicit"]
 
+FORM_KEY = "gateway:structure"
+"""The key of a verifier's labels that say an answer has not the form which its request asked for."""
+
 
 class AskText(Struct, frozen=True):
     """The reduced ask that the judge reads: harness text is already stripped.
@@ -111,7 +114,8 @@ class LoggedDecision:
     """One request as the ledger kept it, as far as learning needs it. Arrays in, arrays out: no SQL here.
 
     features: shape (d,), None for private asks. probability: the chance with which `model` was chosen
-    (None where nothing was chosen, as for a cache hit). cost_usd: None where no price was known.
+    (None where nothing was chosen, as for a cache hit). cost_usd: None where no price was known. key: the name of the
+    API key that asked; empty where nobody's.
     """
 
     request_id: str
@@ -129,3 +133,4 @@ class LoggedDecision:
     features: NDArray[np.float32] | None
     features_digest: str | None
     labels: tuple[Label, ...] = ()
+    key: str = ""

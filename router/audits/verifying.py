@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
+from classifiers.contract import FORM_KEY
 from router.asked import ChatRequest
 from router.audits.expecting import as_expected
 from router.domain import Ask, Outcome
@@ -27,9 +28,8 @@ from router.plans.shapes import misshapen
 
 log = logging.getLogger(__name__)
 
-STRUCTURE = "gateway:structure"
 EXPECT = "gateway:expect"
-"""The keys of these labels; no caller has such a name."""
+"""The key of labels that say whether an answer is as expected."""
 
 MOST_WAITING: Final = 256
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -162,7 +162,7 @@ def _check(job: _Job) -> tuple[str, list[NewLabel]]:
         labels: list[NewLabel] = []
         wrong = misshapen(completion, text, tool_calls, job.values) if job.checks_form else None
         if wrong is not None:
-            labels.append(_label(job, STRUCTURE, "verifier", 0.0, wrong))
+            labels.append(_label(job, FORM_KEY, "verifier", 0.0, wrong))
         right: bool | None = True
         if job.expected is not None:
             right, forms = as_expected(text, job.expected, job.values)

@@ -113,7 +113,8 @@ def _raw(column: sa.Column[Any]) -> sa.Label[str]:
 
 
 _OWN = (
-    "at_unix request_id tenant model upstream_model tier cost_nano uncached_input cache_read cache_write output".split()
+    *"at_unix request_id tenant key model upstream_model tier cost_nano".split(),
+    *"uncached_input cache_read cache_write output".split(),
 )
 _COLUMNS = [
     *(outcomes.c[name] for name in (*_OWN, "task", "language", "probability")),
@@ -155,6 +156,7 @@ def _decision(row: sa.RowMapping, given: tuple[Label, ...]) -> LoggedDecision:
         features=None if vector is None else unpack(vector),
         features_digest=None if digest is None else intern(digest),
         labels=given,
+        key=intern(row["key"]),
     )
 
 

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.contract import Label, LoggedDecision, ModelCard
-from classifiers.training.labels import COUNTS, MOST_OF_A_KEY, capped, combined
+from classifiers.contract import FORM_KEY, Label, LoggedDecision, ModelCard
+from classifiers.training.labels import COUNTS, MOST_OF_A_KEY, MOST_OF_A_TENANT, capped, combined
 
 
 def label(score: float, source: str = "user", weight: float = 1.0, key: str = "k") -> Label:
     return Label("r", score, source, weight, 0.0, key)
 
 
-def row(number: int, *labels: Label) -> LoggedDecision:
+def row(number: int, *labels: Label, tenant: str = "t", by: str = "") -> LoggedDecision:
     return LoggedDecision(
-        f"r{number}", float(number), "t", "code", "en", ModelCard("m", "m", "small"), ("m",), {}, 1.0, 0.0, 1, 1,
-        np.zeros(3, np.float32), "d", labels,
+        f"r{number}", float(number), tenant, "code", "en", ModelCard("m", "m", "small"), ("m",), {}, 1.0, 0.0, 1, 1,
+        np.zeros(3, np.float32), "d", labels, by,
     )  # fmt: skip
 
 
@@ -65,3 +65,62 @@ def test_a_lone_key_counts_in_full() -> None:
 def test_many_keys_that_agree_are_heard() -> None:
     rows = [row(n, label(1.0, key=f"k{n % 20}")) for n in range(200)]
     assert capped(rows) == rows
+
+
+def weight_of(rows: list[LoggedDecision], tenant: str) -> float:
+    return sum(COUNTS[one.source] * one.weight for row in rows if row.tenant == tenant for one in row.labels)
+
+
+@pytest.mark.parametrize(("source", "label_key"), [("implicit", "implicit"), ("verifier", FORM_KEY)])
+def test_what_a_key_can_cause_without_a_thumb_is_held_to_the_same_share(source: str, label_key: str) -> None:
+    rows = [row(n, label(0.0, source, key=label_key), by="angry", tenant="a") for n in range(9000)]
+    rows += [row(10_000 + n, label(1.0, "judge", key="audit"), by="angry", tenant="a") for n in range(100)]
+    held = weight_of(capped(rows), "a") - 100 * COUNTS["judge"]
+    assert held == pytest.approx(MOST_OF_A_KEY * 100 * COUNTS["judge"])
+
+
+def test_programs_that_verify_are_not_held_down() -> None:
+    rows = [row(n, label(0.0, "verifier", key="tests"), by="web") for n in range(900)]
+    rows += [row(1000 + n, label(1.0, "judge", key="audit")) for n in range(100)]
+    assert capped(rows) == rows
+
+
+def test_keys_of_two_tenants_with_one_name_are_two_keys() -> None:
+    rows = [row(n, label(1.0, key="web"), tenant=f"t{n % 20}") for n in range(2000)]
+    assert capped(rows) == rows
+
+
+def test_keys_of_one_tenant_that_conspire_are_held_to_a_share_of_the_others() -> None:
+    rows = [row(n, label(0.0, key=f"k{n % 20}"), tenant="angry") for n in range(20_000)]
+    rows += [row(30_000 + n, label(1.0, key=f"k{n % 20}"), tenant="calm") for n in range(200)]
+    held = capped(rows)
+    assert weight_of(held, "angry") == pytest.approx(MOST_OF_A_TENANT * 200 * COUNTS["user"])
+    assert weight_of(held, "calm") == pytest.approx(200 * COUNTS["user"])
+
+
+def test_a_lone_tenant_counts_in_full_however_many_keys_it_has() -> None:
+    rows = [row(n, label(0.0, key=f"k{n % 20}")) for n in range(2000)]
+    rows += [row(9000 + n, label(1.0, key="other"), tenant="hardly seen") for n in range(20)]
+    assert capped(rows) == rows
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(COUNTS)),
+            st.sampled_from("abc"),
+            st.sampled_from("xyz"),
+            st.floats(0, 5),
+            st.floats(0, 1),
+        ),
+        max_size=60,
+    )
+)
+def test_no_label_gains_weight_or_changes_its_score(given_labels: list[tuple[str, str, str, float, float]]) -> None:
+    rows = [
+        row(n, label(score, source, weight * 20, key), tenant=tenant, by=key)
+        for n, (source, key, tenant, weight, score) in enumerate(given_labels)
+    ]
+    for before, after in zip(rows, capped(rows), strict=True):
+        [old], [new] = before.labels, after.labels
+        assert 0 <= new.weight <= old.weight and (new.score, new.source) == (old.score, old.source)
