@@ -54,7 +54,8 @@ class Paired:
 class InForce:
     """What a promotion would do under the policy in force: ESTIMATED, doubly robust. refusal: why nothing is told.
 
-    quality: difference a request; cost: difference as a share of what the current judge's choices cost.
+    quality: difference a request; cost: difference as a share of what the current judge's choices cost. expected: the
+    candidate's own quality a request, which `signalbox watch` holds it against.
     """
 
     policy: str
@@ -63,6 +64,7 @@ class InForce:
     refusal: str | None
     quality: Figure | None
     cost: Figure | None
+    expected: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)

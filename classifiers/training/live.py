@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -80,7 +80,7 @@ class Held:
 
 def beside(rows: Iterable[Scored], share: float, *, wanted: int = WANTED) -> Beside:
     """What is known of a canary so far, by audits where they are enough, else by all labels. share: that it judges."""
-    basis, kept = _basis(list(rows), both=True)
+    basis, kept = _basis(list(rows))
     sides = {side: [row for row in kept if row.canary is side] for side in (True, False)}
     canary, control = (np.array([row.score for row in sides[side]]) for side in (True, False))
     apart = differences(kept, share)
@@ -109,10 +109,10 @@ def beside(rows: Iterable[Scored], share: float, *, wanted: int = WANTED) -> Bes
     )
 
 
-def held(rows: Iterable[Scored], expected: float) -> Held:
-    """Whether a judge's quality is below the lower end of what was expected."""
-    basis, kept = _basis(list(rows), both=False)
-    scores = np.array([row.score for row in kept])
+def held(rows: Iterable[Scored], expected: float, basis: Basis) -> Held:
+    """Whether a judge's quality is below the lower end of what was expected, by the labels which that was made of: what
+    audits say of answers is no measure of what users say of them."""
+    scores = np.array([row.score for row in _by(basis, rows)])
     fell = len(scores) >= LEAST and expected > 0.0 and _won(scores, expected)
     return Held(basis, len(scores), mean_of(scores), expected, fell)
 
@@ -153,21 +153,22 @@ def _won(values: Floats, mean: float) -> bool:
     return bool(wealth(values, mean)[-1] >= -math.log(_ONE_BET))
 
 
-def _basis(rows: list[Scored], *, both: bool) -> tuple[Basis, list[Scored]]:
-    """The rows that count, a conversation once, in order of time."""
-    by_audits = [
-        Scored(row.at_unix, row.conversation, row.canary, row.audited, cost_usd=row.cost_usd)
-        for row in rows
-        if row.audited is not None
-    ]
-    audited = _first_of_each(by_audits)
-    counts = [sum(row.canary is side for row in audited) for side in (True, False)]
-    if (min(counts) if both else sum(counts)) >= LEAST:
+def _basis(rows: list[Scored]) -> tuple[Basis, list[Scored]]:
+    """What the comparison goes by: audits, where there are enough on both sides."""
+    audited = _by("audits", rows)
+    if min(sum(row.canary is side for row in audited) for side in (True, False)) >= LEAST:
         return "audits", audited
-    return "all labels", _first_of_each(rows)
+    return "all labels", _by("all labels", rows)
 
 
-def _first_of_each(rows: Sequence[Scored]) -> list[Scored]:
+def _by(basis: Basis, rows: Iterable[Scored]) -> list[Scored]:
+    """The rows that count, a conversation once, in order of time, each with its score."""
+    if basis == "all labels":
+        return _first_of_each(rows)
+    return _first_of_each(replace(row, score=row.audited) for row in rows if row.audited is not None)
+
+
+def _first_of_each(rows: Iterable[Scored]) -> list[Scored]:
     seen: set[str] = set()
     kept = []
     for row in sorted(rows, key=lambda row: row.at_unix):

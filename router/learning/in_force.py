@@ -70,4 +70,5 @@ async def estimate_in_force(store: Store, window: Window, links: Chain, current:
     if found.cost_usd is not None and (whole := found.cost_usd.current.dr.value):
         gap = found.cost_usd.difference.dr
         cost = Figure(*(None if end is None else end / whole for end in (gap.value, gap.low, gap.high)))
-    return InForce(policy.label, found.requests, effective, found.refusal, quality, cost)
+    expected = None if found.quality is None else found.quality.candidate.dr
+    return InForce(policy.label, found.requests, effective, found.refusal, quality, cost, expected)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from classifiers.training.labels import capped, combined
-from classifiers.training.live import Scored, beside, held
+from classifiers.training.live import Basis, Scored, beside, held
 from router.audits.auditor import KEY as AUDIT_KEY
 from router.errors import NotFound
 from router.learning.turns import Serving, Turn, told_beside, told_held
@@ -62,26 +62,29 @@ class LookingAfter:
 
     async def promotion(self, turn: Turn, serving: Serving, standing: Standing, since: float) -> None:
         """Holds what serves against what was expected of it. since: when it was promoted."""
-        low = await self._expected(serving.subject)
-        if low is None:
+        expected = await self._expected(serving.subject)
+        if expected is None:
             turn.notes.append(f"nothing was expected of {serving.name} that its live quality could be held against")
             return
         rows = await self._scored((serving.name,), serving.name, since)
-        told = await asyncio.to_thread(held, rows, low)
+        told = await asyncio.to_thread(held, rows, *expected)
         document = {"judge": serving.name, "told": asdict(told)}
         await self._findings.add("promotion", serving.subject, document, alarm=told.fell)
         turn.promotion = document
         if told.fell:
             await self._roll_back(turn, serving.name, standing, told_held(told))
 
-    async def _expected(self, sha256: str) -> float | None:
-        """The lower end of the quality that the gate expected, else of what served beside it while it was a canary."""
+    async def _expected(self, sha256: str) -> tuple[float, Basis] | None:
+        """The lower end of the quality that the gate estimated from audits, else of what served beside it while it was
+        a canary; and by which labels that was measured."""
         expected = (await self._registry.report(sha256)).get("expected")
         if isinstance(expected, dict) and isinstance(expected.get("low"), int | float):
-            return float(expected["low"])
+            return float(expected["low"]), "audits"
         canary = await self._findings.newest("canary", sha256)
-        low = canary.document["told"]["control"]["low"] if canary is not None else None
-        return None if low is None else float(low)
+        told = canary.document["told"] if canary is not None else None
+        return (
+            None if told is None or told["control"]["low"] is None else (float(told["control"]["low"]), told["basis"])
+        )
 
     async def _roll_back(self, turn: Turn, name: str, standing: Standing, reason: str) -> None:
         try:

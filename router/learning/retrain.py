@@ -19,7 +19,8 @@ from classifiers.training.forward import Fit, chain, save_candidate
 from classifiers.training.gate import Verdict, judge
 from classifiers.training.retrain import RetrainReport, retrain_from_logs
 from classifiers.training.steadiness import latency, steadiness
-from router.learning.dataset import Counts, read_dataset
+from router.learning.dataset import Counts, labels_by_day, read_dataset
+from router.learning.drifting import keep_reference
 from router.learning.in_force import estimate_in_force
 from router.ledger.contract import Store
 from router.ledger.registry import Registry
@@ -35,6 +36,7 @@ class Retraining:
 
     held_out: labelled answers that were judged by fits which never saw them. passed: whether the gate lets it through;
     reason: why, or why not. promoted: whether it is current now. evidence, verdict: None where there is no candidate.
+    labels_by_day: how many of which source were given on a day (UTC).
     """
 
     labelled: int
@@ -50,10 +52,15 @@ class Retraining:
     reason: str
     promoted: bool
     learned_until: float | None = None
+    labels_by_day: tuple[tuple[str, dict[str, int]], ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """As JSON-able values, for `--json`, the page and the registry's report."""
-        return asdict(self)
+        """As JSON-able values, for `--json`, the page and the registry's report. expected: the interval of the quality
+        that the policy in force would have with the candidate; None where nothing could be estimated."""
+        force = None if self.evidence is None else self.evidence.in_force
+        figure = None if force is None else force.expected
+        expected = None if figure is None or figure.low is None else {"low": figure.low, "high": figure.high}
+        return {**asdict(self), "expected": expected}
 
 
 async def retrain(
@@ -111,6 +118,7 @@ async def _retrain(
             False,
             f"nothing was learned from {links.report.used} usable labels",
             False,
+            labels_by_day=labels_by_day(data),
         )
         if links.candidate.digest == current.digest:
             return done
@@ -141,6 +149,8 @@ async def _retrain(
             "checks": [asdict(check) for check in verdict.checks],
         }
         sha256 = await registry.save(packed, done.document(), metrics=metrics, parent=parent)
+        learned_from = Window(window.since_unix, min(links.begins[-1], window.until_unix))
+        await keep_reference(store, learned_from, links.candidate, sha256)
     if promote and verdict.passed:
         await registry.promote(sha256, by)
     return replace(done, sha256=sha256, promoted=promote and verdict.passed)

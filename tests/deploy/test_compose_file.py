@@ -25,7 +25,7 @@ from .compose import (
     read_services,
 )
 
-OURS = ("gateway", "retrain")
+OURS = ("gateway", "retrain", "watch")
 SERVICES = read_services(NEEDED)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -42,8 +42,8 @@ def test_the_schema_check_can_fail() -> None:
     assert subprocess.run(check, input=wrong, capture_output=True, text=True, check=False).returncode == 1
 
 
-def test_the_services_are_gateway_retraining_redis_postgres_and_a_local_model() -> None:
-    assert {"gateway", "retrain", "redis", "postgres", "ollama", "ollama-pull"} == set(SERVICES)
+def test_the_services_are_gateway_retraining_watch_redis_postgres_and_a_local_model() -> None:
+    assert {"gateway", "retrain", "watch", "redis", "postgres", "ollama", "ollama-pull"} == set(SERVICES)
 
 
 @pytest.mark.parametrize("name", ["SIGNALBOX_API_KEYS", "SIGNALBOX_ADMIN_KEY", "POSTGRES_PASSWORD"])

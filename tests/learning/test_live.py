@@ -75,7 +75,7 @@ def test_what_was_promoted_whole_falls_below_what_was_expected_only_where_it_doe
         fell = 0
         for seed in range(40):
             rows = served(seed, 1_500, 0.0, quality, quality)
-            fell += any(held(rows[: 150 * look], 0.8).fell for look in range(1, 11))
+            fell += any(held(rows[: 150 * look], 0.8, "all labels").fell for look in range(1, 11))
         assert least <= fell <= most
 
 
@@ -85,6 +85,12 @@ def test_one_conversation_counts_once_however_much_is_said_in_it() -> None:
     before, after = beside(rows, 0.5), beside([*rows, *angry], 0.5)
     assert after.n_canary == before.n_canary + 1
     assert before.verdict == after.verdict != "worse"
+
+
+def test_what_users_say_is_not_held_against_what_audits_made_expected() -> None:
+    thumbs = served(7, 1_000, 0.0, 0.2, 0.2)
+    assert held(thumbs, 0.9, "all labels").fell
+    assert held(thumbs, 0.9, "audits").n == 0 and not held(thumbs, 0.9, "audits").fell
 
 
 def test_audits_are_preferred_where_there_are_enough() -> None:
@@ -120,6 +126,6 @@ def test_the_intervals_hold_what_is_so_and_are_told_with_the_costs() -> None:
 def test_without_labels_nothing_is_said() -> None:
     told = beside([], 0.1)
     assert (told.n_canary, told.canary.value, told.difference.value, told.verdict) == (0, None, None, "open")
-    assert not held([], 0.9).fell
+    assert not held([], 0.9, "audits").fell
     few = [Scored(float(at), str(at), at % 2 == 0, float(at % 2)) for at in range(LEAST)]
     assert beside(few, 0.5).verdict == "open"

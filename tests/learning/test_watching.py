@@ -145,10 +145,10 @@ async def test_a_promoted_judge_that_falls_below_what_the_gate_expected_is_rolle
     registry = Registry(store)
     await registry.promote(sha256, "ann")
     since = (await registry.history())[0].at_unix
-    await ask(store, EVERYDAY, 200, since=since, until=since + 1, judge=name, good=0.9)
+    await ask(store, EVERYDAY, 200, since=since, until=since + 1, judge=name, good=0.9, audited=True)
     holds = await watch_of(store).turn()
     assert holds.did is None and holds.promotion is not None and not holds.promotion["told"]["fell"]
-    await ask(store, EVERYDAY, 600, since=since + 1, until=since + 2, judge=name, good=0.3, seed=1)
+    await ask(store, EVERYDAY, 600, since=since + 1, until=since + 2, judge=name, good=0.3, audited=True, seed=1)
     fell = await watch_of(store).turn()
     assert fell.did == "rolled back" and fell.reason is not None and "0.800 or more was expected" in fell.reason
     assert await registry.current() is None
