@@ -26,7 +26,16 @@ from router.ledger.store import SqlStore
 from router.policy.proofs import Proofs
 from router.policy.reload import PolicyWatcher
 from tests.conftest import IN_CI
-from tests.dashboard.chromium import a_fixed_day, find_chromium, launched, write
+from tests.dashboard.chromium import (
+    DAY_END,
+    DAY_START,
+    a_fixed_day,
+    find_chromium,
+    launched,
+    write,
+    write_lessons,
+)
+from tests.dashboard.lessons import lessons
 from tests.security.process import serving
 
 POLICY = """
@@ -142,6 +151,17 @@ def served_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(folder, POLICY) as process:
         database = folder / "signalbox.sqlite3"
         write(database, a_fixed_day())
+        yield Served(process.url, database)
+
+
+@pytest.fixture(scope="session")
+def taught_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway whose ledger has, of the same day, audited requests, versions of the judge, and drift."""
+    folder = tmp_path_factory.mktemp("taught")
+    with serving(folder, POLICY) as process:
+        database = folder / "signalbox.sqlite3"
+        given = lessons(160, DAY_START + 60, DAY_END - 60)
+        write_lessons(database, given, DAY_START, DAY_END, drifted=True)
         yield Served(process.url, database)
 
 
