@@ -4,50 +4,111 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from classifiers.errors import ClassifierError
-from router.cli.output import FOUND, JSON_OPTION, OUT_OF_REACH, errors_as_exit, print_json, progress
+from router.cli.output import FOUND, JSON_OPTION, OUT_OF_REACH, errors_as_exit, note, print_json, progress, refuse
 from router.errors import BadRequest, ConfigError, NotFound, StoreAway
 from router.ledger.registry import Registry, Standing
 from router.ledger.store import SqlStore
 from router.ledger.window import read_window, timestamp
 from router.settings import read_settings
 
+if TYPE_CHECKING:
+    from router.learning.retrain import Retraining
+    from router.policy.compiled import Policy
+
 T = TypeVar("T")
 
 
 def retrain(
     since: Annotated[str, typer.Option(help="Learn from requests since then: a span or an RFC 3339 time.")] = "90d",
+    policy: Annotated[
+        Path | None, typer.Option(help="The policy that serves; default SIGNALBOX_POLICY.", metavar="FILE")
+    ] = None,
     promote: Annotated[bool, typer.Option(help="Make the candidate current if the gate lets it through.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page about it.", metavar="FILE")] = None,
     seed: Annotated[int, typer.Option(help="Fixes folds and resamples.")] = 0,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Train the judge on what was logged, and compare it with the current one on the newest fifth."""
+    """Train the judge on what was logged; a gate says whether the candidate may serve: 0 it may, 1 it may not."""
+    from router.learning.page import page
     from router.learning.retrain import retrain as run
 
     say = progress()
+    with errors_as_exit(ConfigError):
+        serving = _policy_in_force(policy)
+    if report is not None and not report.resolve().parent.is_dir():
+        refuse(f"{report}: there is no such folder to write the page to.")
 
-    async def work(store: SqlStore) -> Any:
+    async def work(store: SqlStore) -> Retraining:
         tier = "encoder" if read_settings().classifier == "encoder" else "fast"
-        return await run(store, read_window(since), promote=promote, by=_who(), tier=tier, seed=seed, say=say)
+        return await run(
+            store,
+            read_window(since),
+            promote=promote,
+            by=_who(),
+            tier=tier,
+            seed=seed,
+            policy=serving,
+            say=say,
+        )
 
     done = _with_store(work)
+    if report is not None:
+        try:
+            report.write_text(page(done.document()), "utf-8")
+        except OSError as error:
+            refuse(f"{report} cannot be written: {error}. The retraining itself is done and kept: {done.reason}")
     if as_json:
         print_json(done.document())
     else:
-        typer.echo(f"labelled requests: {done.labelled}; compared on the newest {done.held_out}")
-        for head in done.report.heads:
-            typer.echo(f"  {head.head}: {head.step} on {head.labels} labels")
-        typer.echo(done.reason)
-        if done.sha256:
-            typer.echo(f"candidate {done.classifier}, artefact {done.sha256}")
-        typer.echo("promoted: running gateways take it up within seconds" if done.promoted else "not promoted")
+        for line in _told(done):
+            typer.echo(line)
     if not done.passed:
         raise typer.Exit(FOUND)
+
+
+def _policy_in_force(file: Path | None) -> Policy | None:
+    """The policy named, or the settings' own; one of the settings that does not load is remarked on and left out."""
+    from router.policy.load import load_policy
+
+    if file is not None:
+        return load_policy(file, os.environ)
+    own = read_settings().policy
+    if own is None:
+        return None
+    try:
+        return load_policy(own, os.environ)
+    except ConfigError as error:
+        note(f"note: {own} does not load, so what it would make of the candidate is not estimated: {error}")
+        return None
+
+
+def _told(done: Retraining) -> Iterator[str]:
+    counts = done.counts
+    yield f"labelled answers: {counts.labelled}, {done.held_out} of them held out; pairs: {counts.pairs}"
+    yield (
+        f"left out: {counts.repeats} repeats, {counts.private} private, {counts.unreadable} without features that the"
+        f" judge reads; {counts.recomputed} made anew from their text"
+    )
+    for head in done.report.heads:
+        yield f"  {head.head}: {head.step} on {head.labels} labels"
+    for check in done.verdict.checks if done.verdict else ():
+        word = ("holds" if check.passed else "FAILS") if check.measured else "-"
+        yield f"{word:6} {check.name}: {check.why}"
+    for remark in done.evidence.notes if done.evidence else ():
+        yield f"note   {remark}"
+    if done.verdict is None:
+        yield done.reason
+    if done.sha256:
+        yield f"candidate {done.classifier}, artefact {done.sha256}"
+    yield "promoted: running gateways take it up within seconds" if done.promoted else "not promoted"
 
 
 def promote(

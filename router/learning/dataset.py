@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,16 @@ async def read_dataset(
         len(data.pairs),
     )
     return data, counts
+
+
+def labels_by_day(data: Dataset) -> tuple[tuple[str, dict[str, int]], ...]:
+    """How many labels of which source were given on a day (UTC), oldest first; days without any are left out."""
+    counted: dict[str, dict[str, int]] = {}
+    for row in data.logged:
+        for label in row.labels:
+            of_day = counted.setdefault(datetime.fromtimestamp(label.at_unix, UTC).date().isoformat(), {})
+            of_day[label.source] = of_day.get(label.source, 0) + 1
+    return tuple(sorted(counted.items()))
 
 
 class _Reader:
