@@ -30,7 +30,7 @@ def risk(
     from router.policy.load import load_policy
     from router.policy.proofs import to_prove
 
-    with errors_as_exit(StoreAway, code=OUT_OF_REACH), errors_as_exit(ConfigError, ClassifierError, BadRequest):
+    with errors_as_exit(ConfigError, ClassifierError, BadRequest), errors_as_exit(StoreAway, code=OUT_OF_REACH):
         policy = load_policy(file, os.environ)
         if not any(to_prove(policy)):
             refuse(f"no rule of {policy.name} has a `max_risk`")

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 60.0
 WINDOW_DAYS: Final = 30
-MOST_PAIRS: Final = 20_000
+MOST_PAIRS: Final = 5_000
 """Audited requests that are looked at, the newest: a bound on memory and time."""
 
 _DAY: Final = 86_400.0
