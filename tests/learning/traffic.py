@@ -20,6 +20,7 @@ from router.ledger.store import SqlStore
 
 SHIPPED = load_default()
 SHIPPED_NAME = f"fast@{SHIPPED.digest}"
+FIRST_REQUESTS = 1_000
 EVERYDAY = ("chat", "factual", "advice", "creative", "rewrite", "translation")
 TECHNICAL = ("code", "maths", "reasoning", "analysis")
 
