@@ -174,6 +174,8 @@ class Gateway:
             self.drift.parts,
             self.drift.looked_unix,
             None if (canary := self.judge.canary) is None else (canary.judge.name, canary.share),
+            self.store.labelled,
+            self.verifier.counts,
         )
 
     def _risks(self, policy: Policy) -> dict[tuple[str, str], tuple[float, int, bool]]:

@@ -6,6 +6,7 @@ on both. What is asked of the rows lives in `reports`, `export` and `registry`, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,7 +48,12 @@ class Writer(Protocol):
 
 
 class Store(Writer, Protocol):
-    """The ledger's database. Every method raises StoreAway while it is out of reach."""
+    """The ledger's database. Every method raises StoreAway while it is out of reach.
+
+    labelled: labels that this process has kept, by source.
+    """
+
+    labelled: Counter[str]
 
     async def add_label(
         self,

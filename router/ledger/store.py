@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -54,6 +55,7 @@ class SqlStore:
         self._engine = engine_for(url)
         self._postgres = self._engine.dialect.name == "postgresql"
         self._partitions = Partitions()
+        self.labelled: Counter[str] = Counter()
         self._insert = {table: self._insert_of(table) for table in (outcomes, features, texts)}
 
     async def open(self) -> None:
@@ -112,6 +114,7 @@ class SqlStore:
                 if not known and (await connection.execute(theirs.limit(1))).first() is None:
                     return False
                 await connection.execute(insert)
+        self.labelled[source] += 1
         return True
 
     async def add_labels(self, tenant: str, given: Sequence[NewLabel]) -> None:
@@ -122,6 +125,7 @@ class SqlStore:
             for rows, later_stays in ((always, False), (unless_later, True)):
                 if rows:
                     await connection.execute(upsert_labels(dialect.insert(labels), later_stays=later_stays), rows)
+        self.labelled.update(label.source for label in given)
 
     async def known_of(self, tenant: str, request_ids: Collection[str]) -> frozenset[str]:
         """See `contract.Store.known_of`."""

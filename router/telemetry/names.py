@@ -21,7 +21,9 @@ RESULTS = ("ok", "refused", "caller_left", "broke_off", "failed")
 """How a call to a model ends: answered; answered with a 4xx that was passed on; the caller left; the answer broke off
 after it had begun; no answer (a retry or a fallback follows, where there is one)."""
 
-AUDIT_RESULTS = ("labelled", "overflowed", "over_budget", "failed", "unread")
+AUDIT_RESULTS = ("labelled", "reviewed", "overflowed", "over_budget", "failed", "unread")
+LABEL_SOURCES = ("verifier", "user", "judge", "implicit")
+CHECK_RESULTS = ("failed", "passed", "unread", "overflowed")
 ENCODER_RESULTS = ("answered", "late", "busy", "failed", "resting", "missing")
 """What came of an ask of the encoder: an answer, or one of the troubles of `router.aside`."""
 
@@ -126,6 +128,10 @@ LIMITS_WAITING = _gauge(
 )
 LIMITS_DROPPED = _counter("signalbox_limits_dropped_total", "Accounts of requests that Redis will never be told of.")
 AUDITS = _counter("signalbox_audits_total", "Requests drawn for an audit, by what became of them.", "result")
+LABELS = _counter("signalbox_labels_total", "Labels kept, by who they are of.", "source")
+ANSWER_CHECKS = _counter(
+    "signalbox_answer_checks_total", "Answers held against form or expectation, by what became of them.", "result"
+)
 RISK_BOUND = _gauge(
     "signalbox_risk_bound", "Upper bound of the quality that a rule with a `max_risk` loses.", "route", "rule"
 )

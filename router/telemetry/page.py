@@ -143,6 +143,8 @@ def _parts(vitals: Vitals) -> Iterator[tuple[Metric, Figures]]:
     yield names.LIMITS_WAITING, {(): vitals.limits_waiting}
     yield names.LIMITS_DROPPED, {(): vitals.limits_dropped}
     yield names.AUDITS, {(result,): vitals.audits.get(result, 0) for result in names.AUDIT_RESULTS}
+    yield names.LABELS, {(source,): vitals.labels.get(source, 0) for source in names.LABEL_SOURCES}
+    yield names.ANSWER_CHECKS, {(result,): vitals.checks.get(result, 0) for result in names.CHECK_RESULTS}
     yield names.RISK_BOUND, {of: bound for of, (bound, _, _) in vitals.risks.items()}
     yield names.RISK_PAIRS, {of: pairs for of, (_, pairs, _) in vitals.risks.items()}
     yield names.RISK_PROVEN, {of: int(proven) for of, (_, _, proven) in vitals.risks.items()}

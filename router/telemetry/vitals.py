@@ -13,7 +13,8 @@ class Vitals:
     condition_errors: by route and rule, since the policy was loaded. limits_refused: by limit and bound.
     audits: by what became of them. risks: by route and rule with a `max_risk`: the bound, the audited pairs that it is
     of, and whether it is proven. drift: by part of the traffic, whether it drifted and how far, None where that is not
-    known; drift_looked_unix: when that was seen. canary: the judge of a share, and the share.
+    known; drift_looked_unix: when that was seen. canary: the judge of a share, and the share. labels: kept, by source.
+    checks: of answers, by what became of them.
     """
 
     policy_name: str
@@ -38,3 +39,5 @@ class Vitals:
     drift: Mapping[str, tuple[bool, float | None]] = field(default_factory=dict)
     drift_looked_unix: float | None = None
     canary: tuple[str, float] | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    checks: Mapping[str, int] = field(default_factory=dict)
