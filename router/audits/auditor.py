@@ -1,5 +1,7 @@
 """Audits requests: draws a uniform sample, has the other model answer too, has both answers weighed, labels both.
 
+Of the other requests a share is reviewed: the judge scores the answer that went out, alone, and nobody answers again.
+
 All of it runs in the background of the gateway, after the caller has the answer; bodies live in memory only, at most 64
 wait, and what overflows is counted. Nothing here can fail, slow down or change a request.
 """
@@ -18,7 +20,7 @@ import orjson
 from msgspec import Struct
 
 from router.ask import user_text
-from router.audits.weighing import Scores, body_for, joined, scores_in
+from router.audits.weighing import Scores, body_for, joined, review_body_for, score_in, scores_in
 from router.body import Body, parse_body
 from router.domain import Ask, Decision, ModelSpec, Outcome, Purpose, Verdict
 from router.errors import SignalboxError
@@ -37,19 +39,21 @@ MOST_WAITING = 64
 AT_A_TIME = 4
 KEY = "audit"
 """Under this key the labels of audits stand in the ledger."""
+REVIEWED = 0.5
+"""What the label of a review weighs: one asking, where an audit's two orders weigh 1."""
 _DAY_SECONDS = 86_400
 _JUDGING_TOKENS = 300
 _TOOL_ROLES = ("tool", "function")
 
 
 class Sample(Struct, frozen=True):
-    """A request that was drawn. other: the model that answers too. models: of the policy that decided."""
+    """A request that was drawn. other: the model that answers too, None for a review. models: of the policy."""
 
     settings: Audit
     route: str
     body: Body
     answered: ModelSpec
-    other: ModelSpec
+    other: ModelSpec | None
     judge: ModelSpec
     models: Mapping[str, ModelSpec]
     input_tokens: int
@@ -88,7 +92,9 @@ class Auditor:
         self.running = 0
         """Audits under way."""
         self._spent: dict[str, tuple[int, float]] = {}
-        self.counts = dict.fromkeys(("drawn", "overflowed", "over_budget", "failed", "unread", "labelled", "agreed"), 0)
+        self.counts = dict.fromkeys(
+            ("drawn", "overflowed", "over_budget", "failed", "unread", "labelled", "agreed", "reviewed"), 0
+        )
         """What became of requests that were drawn, since the start."""
 
     @property
@@ -102,9 +108,13 @@ class Auditor:
         """Whether this request is audited: by chance alone among those that can be.
 
         Cannot be: models named outright, plans of several calls, housekeeping, images, several choices, tool loops; a
-        private ask unless both models and the judge are private; an ask that the other model may not serve.
+        private ask unless both models and the judge are private; an ask that the other model may not serve. Of what is
+        not audited a share is reviewed in the same way.
         """
-        if not isinstance(target, Route) or target.audit is None or self._draw() >= target.audit.rate:
+        if not isinstance(target, Route) or target.audit is None:
+            return None
+        rate, drawn = target.audit.rate, self._draw()
+        if drawn >= rate + (1.0 - rate) * target.audit.review:
             return None
         decision = verdict.decision
         values = body.values
@@ -116,13 +126,15 @@ class Auditor:
             or values["messages"][-1].get("role") in _TOOL_ROLES
         ):
             return None
-        other = _other(target, policy, decision)
-        if other is None or verdict.eligible[other.name] is not True:
+        other = _other(target, policy, decision) if drawn < rate else None
+        if drawn < rate and (other is None or verdict.eligible[other.name] is not True):
             return None
-        answered, judge = policy.models[decision.model], policy.models[target.audit.judge]
-        if ask.private and not (answered.private and other.private and judge.private):
+        judge = policy.models[target.audit.judge]
+        answered = policy.models[decision.model]
+        shown = [answered] if other is None else [answered, other]
+        if ask.private and not all(model.private for model in (*shown, judge)):
             return None
-        if judge.name in (answered.name, other.name) and not target.audit.judges_itself:
+        if judge in shown and not target.audit.judges_itself:
             return None
         return Sample(
             target.audit,
@@ -166,7 +178,10 @@ class Auditor:
         rows: list[Outcome] = []
         self.running += 1
         try:
-            await self._answer_and_weigh(job, rows)
+            if sample.other is None:
+                await self._review(job, rows)
+            else:
+                await self._answer_and_weigh(job, sample.other, rows)
         except SignalboxError as error:
             self.counts["failed"] += 1
             log.debug("an audit came to nothing: %s", error)
@@ -180,9 +195,21 @@ class Auditor:
             for row in rows:
                 self._record(row)
 
-    async def _answer_and_weigh(self, job: Job, rows: list[Outcome]) -> None:
+    async def _review(self, job: Job, rows: list[Outcome]) -> None:
         sample, row = job.sample, job.row
-        answer = await self._ask(sample.other, as_plain(sample.body), "audit", "audit", job, rows)
+        asked = review_body_for(_conversation(sample.body), job.text, schema=_takes_schema(sample.judge))
+        judged = await self._judge(asked, "review", job, rows)
+        score = score_in(judged.text) if judged.status == 200 else None
+        if score is None:
+            self.counts["unread"] += 1
+            return
+        self.counts["reviewed"] += 1
+        label = NewLabel(row.request_id, KEY, "judge", score, REVIEWED, f"judged by {sample.judge.name}, alone")
+        await self._labels.add_labels(row.tenant, [label])
+
+    async def _answer_and_weigh(self, job: Job, other: ModelSpec, rows: list[Outcome]) -> None:
+        sample, row = job.sample, job.row
+        answer = await self._ask(other, as_plain(sample.body), "audit", "audit", job, rows)
         if answer.status != 200 or answer.tool_calls:
             self.counts["failed"] += 1
             return
@@ -190,9 +217,8 @@ class Auditor:
         pairs = ((job.text, answer.text), (answer.text, job.text))
         seen: list[Scores | None] = []
         for number, (a, b) in enumerate(pairs, start=1):
-            schema = sample.judge.supports is None or "json_schema" in sample.judge.supports
-            body = parse_body(orjson.dumps({"model": sample.judge.name, **body_for(request, a, b, schema=schema)}))
-            judged = await self._ask(sample.judge, body, "judge", f"judge{number}", job, rows)
+            asked = body_for(request, a, b, schema=_takes_schema(sample.judge))
+            judged = await self._judge(asked, f"judge{number}", job, rows)
             seen.append(scores_in(judged.text) if judged.status == 200 else None)
         weighed = joined(seen[0], seen[1])
         if weighed is None:
@@ -206,6 +232,11 @@ class Auditor:
         scores = ((row.request_id, weighed.first), (f"{row.request_id}.audit", weighed.second))
         pair = [NewLabel(name, KEY, "judge", score, weight, comment) for name, score in scores]
         await self._labels.add_labels(row.tenant, pair)
+
+    async def _judge(self, asked: Mapping[str, Any], name: str, job: Job, rows: list[Outcome]) -> Drafted:
+        judge = job.sample.judge
+        body = parse_body(orjson.dumps({"model": judge.name, **asked}))
+        return await self._ask(judge, body, "judge", name, job, rows)
 
     async def _ask(
         self, model: ModelSpec, body: Body, purpose: Purpose, name: str, job: Job, rows: list[Outcome]
@@ -246,8 +277,14 @@ def _other(route: Route, policy: Policy, decision: Decision) -> ModelSpec | None
     return None if other is None or other.name == decision.model else other
 
 
+def _takes_schema(judge: ModelSpec) -> bool:
+    return judge.supports is None or "json_schema" in judge.supports
+
+
 def _expected_usd(sample: Sample) -> float:
-    """Dollars that an audit may take: the other answer, and the judge reading both answers twice."""
+    """Dollars that an audit may take: the other answer, and the judge reading both answers twice; or one review."""
+    if sample.other is None:
+        return estimate_usd(sample.input_tokens + sample.output_tokens, _JUDGING_TOKENS, sample.judge.price) or 0.0
     answer = estimate_usd(sample.input_tokens, sample.output_tokens, sample.other.price) or 0.0
     reading = sample.input_tokens + 2 * sample.output_tokens
     return answer + 2 * (estimate_usd(reading, _JUDGING_TOKENS, sample.judge.price) or 0.0)

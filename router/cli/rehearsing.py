@@ -21,6 +21,9 @@ def rehearse(
     requests: Annotated[int, typer.Option(min=20, help="How many queries are asked.")] = 2000,
     retrain_every: Annotated[int, typer.Option(min=10, help="Requests between two turns of the loop.")] = 1000,
     audit: Annotated[float, typer.Option(min=0, max=1, help="Share of requests audited.")] = 0.1,
+    review: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the other requests whose answer is scored alone.")
+    ] = 0.0,
     judge_noise: Annotated[float, typer.Option(min=0, max=1, help="Share of judged scores turned round.")] = 0.1,
     judge_price: Annotated[str, typer.Option(help="Of the judge, dollars per million tokens: IN,OUT.")] = "0.15,0.6",
     shift: Annotated[str | None, typer.Option(help="Keep this domain for the second half.")] = None,
@@ -32,6 +35,7 @@ def rehearse(
     from classifiers.errors import ClassifierError
     from classifiers.training.dataset import read_outcomes
     from router.policy.shipped import shipped_policy
+    from router.rehearsal.house import Audits
     from router.rehearsal.recorded import takes
     from router.rehearsal.rehearse import Script
     from router.rehearsal.rehearse import rehearse as play
@@ -40,7 +44,8 @@ def rehearse(
     with errors_as_exit(SignalboxError, ClassifierError):
         recorded = takes(read_outcomes(file), small, large, requests, seed, shift)
         on = policy or shipped_policy("rehearsal")
-        script = Script(recorded, on, retrain_every, audit, judge_noise, _price(judge_price), seed)
+        audits = Audits(audit, review, _price(judge_price), judge_noise)
+        script = Script(recorded, on, retrain_every, audits, seed)
         found = asyncio.run(play(script, dict(os.environ), say))
     found = {"file": file.name, "small": small, "large": large, "requests": requests, "seed": seed, **found}
     if plot is not None:

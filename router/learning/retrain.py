@@ -104,7 +104,8 @@ async def _retrain(
         say(f"current judge: {tier}@{current.digest}")
         data, counts = await read_dataset(store, window, current, None if policy is None else policy.scanner)
         say(f"{counts.labelled} labelled answers, {len(data.logged)} to go by; {counts.pairs} pairs")
-        links = chain(data, current, fit or (lambda rows: retrain_from_logs(rows, current, seed=seed)))
+        root = _root(current, tier)
+        links = chain(data, current, fit or (lambda rows: retrain_from_logs(rows, root, seed=seed)))
         done = Retraining(
             counts.labelled,
             links.held_out,
@@ -154,6 +155,13 @@ async def _retrain(
     if promote and verdict.passed:
         await registry.promote(sha256, by)
     return replace(done, sha256=sha256, promoted=promote and verdict.passed)
+
+
+def _root(current: Artefact, tier: str) -> Artefact:
+    """What a retraining starts from: the artefact that ships, so that no label is learned from twice. Where its
+    features are not the current one's, the current one."""
+    shipped = load_tier(tier)
+    return shipped if shipped.featurise.digest == current.featurise.digest else current
 
 
 def _tried(current: Artefact, candidate: Artefact) -> dict[str, Any]:

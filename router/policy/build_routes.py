@@ -125,7 +125,7 @@ def _audit(entry: RouteEntry, at: Path, named: Named) -> Audit | None:
             f"`{judge}` would judge its own answers: name another judge, or say `judges_itself: true`",
             (*at, "audit", "judge"),
         )
-    return Audit(audit.rate, judge, audit.budget_per_day, audit.judges_itself)
+    return Audit(audit.rate, judge, audit.budget_per_day, audit.judges_itself, audit.review)
 
 
 def _check_provable(rule: Rule, entry: RouteEntry, at: Path, named: Named) -> None:

@@ -149,12 +149,16 @@ class Staying:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How a route's requests are audited. judge: the model that weighs. budget_usd: of a day, for each process."""
+    """How a route's requests are audited. judge: the model that weighs. budget_usd: of a day, for each process.
+
+    review: share of the other requests whose answer the judge scores alone.
+    """
 
     rate: float
     judge: str
     budget_usd: float
     judges_itself: bool = False
+    review: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def _route_lines(policy: Policy, route: Route) -> Mapping[str, str]:
     if audit:
         lines["audit.judge"] = audit.judge
         lines["audit.budget_per_day"] = f"${audit.budget_usd:g}, each process for itself"
+        lines["audit.review"] = f"{audit.review:g} of the others have their answer scored alone"
         lines["audit.judges_itself"] = "yes" if audit.judges_itself else "no: its own answers are not judged"
     lines["explore.rate"] = f"{explore.rate:g} of the requests go elsewhere" if explore else "off: nothing is tried"
     if explore:

@@ -159,6 +159,7 @@ class AuditEntry(Entry):
         1.0, description="Most dollars a day for answers and judging, each process for itself."
     )
     judges_itself: bool = Field(False, description="Let the judge weigh its own answers too.")
+    review: Share = Field(0.0, description="Share of the other requests whose answer the judge scores alone.")
 
 
 class ExploreEntry(Entry):

@@ -35,6 +35,17 @@ class RehearsalError(SignalboxError):
 
 
 @dataclass(frozen=True, slots=True)
+class Audits:
+    """rate, review: shares of requests audited and, of the others, reviewed. judge_price: dollars per million tokens,
+    in and out. noise: share of judged scores turned round."""
+
+    rate: float
+    review: float
+    judge_price: tuple[float, float]
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
 class Roles:
     """Which models of the policy play the recorded ones."""
 
@@ -53,7 +64,7 @@ def roles_of(policy: Policy) -> Roles:
 
 
 def rehearsal_policy(
-    written: Mapping[str, Any], policy: Policy, roles: Roles, urls: Mapping[str, str], audit: float, judge_price: Any
+    written: Mapping[str, Any], policy: Policy, roles: Roles, urls: Mapping[str, str], audits: Audits
 ) -> dict[str, Any]:
     """The policy as it is rehearsed: models answered for by stand-ins, audits on, no cache; all else as written.
 
@@ -77,12 +88,12 @@ def rehearsal_policy(
         "model": "recorded-judge",
         "base_url": f"{urls['judge']}/v1",
         "supports": [],
-        "price": {"input": judge_price[0], "output": judge_price[1]},
+        "price": {"input": audits.judge_price[0], "output": audits.judge_price[1]},
     }
     auto = {name: value for name, value in written["routes"]["auto"].items() if name != "cache"}
     auto |= {"privacy": "observe"}
-    if audit > 0:
-        auto["audit"] = {"rate": audit, "judge": JUDGE, "budget_per_day": 1_000_000}
+    if audits.rate > 0 or audits.review > 0:
+        auto["audit"] = {"rate": audits.rate, "review": audits.review, "judge": JUDGE, "budget_per_day": 1_000_000}
     kept = {name: value for name, value in written.items() if name in ("version", "default", "options", "retrievers")}
     return {**kept, "models": models, "routes": {"auto": auto}}
 

@@ -104,7 +104,7 @@ class Cast:
     def _weigh(self, question: str) -> Reply:
         material: Mapping[str, str] = orjson.loads(question)
         scores = {}
-        for shown in ("A", "B"):
+        for shown in [name for name in ("A", "B") if name in material]:
             named = _NAMED.match(material[shown])
             assert named is not None, "the judge was shown something that no stand-in said"
             scores[shown.lower()] = round(10 * self.judged(self._by_number[int(named[2])], named[1]), 3)

@@ -41,7 +41,7 @@ from router.rehearsal.figures import (
     oracle_trust,
     recorded_of,
 )
-from router.rehearsal.house import House, open_house, rehearsal_policy, roles_of, write_policy
+from router.rehearsal.house import Audits, House, open_house, rehearsal_policy, roles_of, write_policy
 from router.rehearsal.recorded import Cast, Take
 from router.trial.tuning import rule_to_tune, tune
 from router.trial.tuning_logged import logged_rows
@@ -55,17 +55,12 @@ LEAST_AUDITED: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is rehearsed. every: requests between two turns of the loop. audit: share of requests audited.
-
-    noise: share of judged scores turned round. judge_price: dollars per million tokens, in and out.
-    """
+    """What is rehearsed. every: requests between two turns of the loop."""
 
     takes: Sequence[Take]
     policy: Path
     every: int
-    audit: float
-    noise: float
-    judge_price: tuple[float, float]
+    audits: Audits
     seed: int
 
 
@@ -107,12 +102,12 @@ async def rehearse(script: Script, env: dict[str, str], say: Say = lambda _text:
         raise SettingsError(
             f"rule {rule.name} of {policy.name} cannot be rehearsed: only `choose` is tuned from audits"
         )
-    cast = Cast(script.takes, script.noise, script.seed)
+    cast = Cast(script.takes, script.audits.noise, script.seed)
     async with cast.small.serve() as small, cast.large.serve() as large, cast.judge.serve() as judge:
         urls = {"small": small, "large": large, "judge": judge}
         with tempfile.TemporaryDirectory(prefix="signalbox-rehearsal-") as folder:
             file = Path(folder) / "rehearsal.yaml"
-            write_policy(rehearsal_policy(written, policy, roles, urls, script.audit, script.judge_price), file)
+            write_policy(rehearsal_policy(written, policy, roles, urls, script.audits), file)
             async with open_house(file, Path(folder)) as house:
                 return await _Rehearsal(script, house, file, roles.small, roles.large, say).play()
 

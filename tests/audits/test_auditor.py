@@ -33,7 +33,7 @@ routes:
     rules:
       - {{name: easy, when: "complexity < 0.35", use: small, fallback: [large]}}
       - {{name: hard, use: large, fallback: [small]}}
-    audit: {{rate: {rate}, judge: judge, budget_per_day: {budget}}}
+    audit: {{rate: {rate}, judge: judge, budget_per_day: {budget}, review: {review}}}
 """
 
 
@@ -66,13 +66,56 @@ def weigh(question: str) -> str:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, rate: float = 1, budget: float = 1, judge=weigh) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, *, rate: float = 1, budget: float = 1, review: float = 0, judge=weigh
+) -> AsyncIterator[Stage]:
     small, large = StandIn("s", lambda text: "short"), StandIn("l", lambda text: "a long answer")
     weigher = StandIn("j", judge)
     async with small.serve() as s, large.serve() as big, weigher.serve() as j:
-        policy = POLICY.format(small=s, large=big, judge=j, rate=rate, budget=budget)
+        policy = POLICY.format(small=s, large=big, judge=j, rate=rate, budget=budget, review=review)
         async with running(folder, policy) as gateway:
             yield Stage(gateway, small, large, weigher)
+
+
+def score(question: str) -> str:
+    """A judge that is shown one answer, and no other."""
+    assert json.loads(question).keys() == {"request", "A"}
+    return '{"a": 7}'
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_reviewed_answer_is_scored_alone_and_nobody_answers_again(tmp_path: Path, stream: bool) -> None:
+    async with stage(tmp_path, rate=0, review=1, judge=score) as on:
+        answer = await on.gateway.chat("hi", stream=stream)
+        request_id = answer.headers["x-request-id"]
+        [label] = await on.labels(1)
+        assert (label["request_id"], label["score"], label["source"], label["weight"]) == (
+            request_id,
+            0.7,
+            "judge",
+            0.5,
+        )
+        rows = await on.rows(2)
+        assert [(row["purpose"], row["model"]) for row in rows] == [("chat", "small"), ("judge", "judge")]
+        assert not on.large.journal, "the other model is not asked"
+        assert on.gateway.gateway.auditor.counts["reviewed"] == 1
+
+
+async def test_a_review_that_cannot_be_read_labels_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path, rate=0, review=1, judge=lambda question: "a fine answer") as on:
+        await on.gateway.chat("hi")
+        await on.rows(2)
+        await asyncio.sleep(0.1)
+        assert on.gateway.gateway.auditor.counts["unread"] == 1
+        assert await on.labels(0) == []
+
+
+async def test_a_private_answer_is_not_shown_to_a_judge_that_is_not(tmp_path: Path) -> None:
+    async with stage(tmp_path, rate=0, review=1, judge=score) as on:
+        await on.gateway.chat("My card is 4111 1111 1111 1111, what now?")
+        await on.rows(1)
+        await asyncio.sleep(0.2)
+        assert not on.judge.journal
 
 
 @pytest.mark.parametrize("stream", [False, True])
