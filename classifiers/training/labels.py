@@ -6,12 +6,13 @@ The rule, in full:
 2. Else the score is the weighted mean of all labels, each label's weight times what its source counts (`COUNTS`).
 3. A request weighs what its labels weigh together, at most one: many thumbs are still one request.
 4. What one key causes (its *user* labels, the *implicit* ones of its requests, and those for answers of a form that its
-   requests did not ask for: it can have as many of each as it likes) weighs together at most `MOST_OF_A_KEY` of what
-   all other labels do, once those weigh `WITNESSES` or more. Beyond it each of these labels is scaled down alike. So
-   one key that thumbs everything down moves a head no further than labels of that share do. Where there is nobody else
-   to go by (one application behind one key), its labels count in full: it is its own router that it moves.
-5. What all keys of one tenant cause weighs together at most `MOST_OF_A_TENANT` of what all other labels do, once labels
-   of other tenants' requests weigh `WITNESSES` or more. Keys of one tenant that conspire are held by this alone.
+   requests did not ask for: it can have as many of each as it likes) weighs, of any one model, together at most
+   `MOST_OF_A_KEY` of what all other labels of that model do; or of `WITNESSES`, where those weigh less. Beyond it each
+   of these labels is scaled down alike. So one key that thumbs everything down moves a head no further than labels of
+   that share do. Where there is nobody else to go by (one application behind one key: all other labels weigh less than
+   `WITNESSES`), its labels count in full: it is its own router that it moves.
+5. What all keys of one tenant cause is held by `MOST_OF_A_TENANT` in the same way, where labels of other tenants'
+   requests weigh `WITNESSES` or more. Keys of one tenant that conspire are held by this alone.
 """
 
 from __future__ import annotations
@@ -45,25 +46,28 @@ def combined(labels: Sequence[Label]) -> tuple[float, float] | None:
 
 def capped(logged: Sequence[LoggedDecision]) -> list[LoggedDecision]:
     """The same requests, with nothing that one key or tenant causes weighing more than rules 4 and 5 allow."""
-    by_key: dict[_Key, float] = defaultdict(float)
+    caused: dict[_Cause, float] = defaultdict(float)
+    of_model: dict[str, float] = defaultdict(float)
     of_tenant: dict[str, float] = defaultdict(float)
     for row in logged:
+        model = row.model.model.lower()
         for label in row.labels:
             weight = COUNTS[label.source] * max(0.0, label.weight)
+            of_model[model] += weight
             of_tenant[row.tenant] += weight
-            if (key := _cause(row, label)) is not None:
-                by_key[key] += weight
-    scale = _scales(by_key, of_tenant)
+            if (cause := _cause(row, label)) is not None:
+                caused[cause] += weight
+    scale = _scales(caused, of_model, of_tenant)
     if not scale:
         return list(logged)
     return [_scaled(row, scale) for row in logged]
 
 
-_Key = tuple[str, str]
-"""Tenant and name of a key."""
+_Cause = tuple[str, str, str]
+"""Tenant and name of a key, and the model that answered."""
 
 
-def _cause(row: LoggedDecision, label: Label) -> _Key | None:
+def _cause(row: LoggedDecision, label: Label) -> _Cause | None:
     """The key that could have had this label given at will; None for judges, programs that verify, and nobody's."""
     if label.source == "user":
         key = label.key
@@ -71,34 +75,43 @@ def _cause(row: LoggedDecision, label: Label) -> _Key | None:
         key = row.key
     else:
         return None
-    return (row.tenant, key) if key else None
+    return (row.tenant, key, row.model.model.lower()) if key else None
 
 
-def _scales(by_key: Mapping[_Key, float], of_tenant: Mapping[str, float]) -> dict[_Key, float]:
-    """By key: what its labels are to be multiplied with, where that is not one. of_tenant: of all labels of its
-    requests."""
+def _scales(
+    caused: Mapping[_Cause, float], of_model: Mapping[str, float], of_tenant: Mapping[str, float]
+) -> dict[_Cause, float]:
+    """What labels of a cause are to be multiplied with, where that is not one. of_model, of_tenant: what all labels of
+    a model's answers and a tenant's requests weigh."""
     total = sum(of_tenant.values())
-    scale = {key: _share(weight, MOST_OF_A_KEY, total - weight, total - weight) for key, weight in by_key.items()}
-    caused: dict[str, float] = defaultdict(float)
-    held: dict[str, float] = defaultdict(float)
-    for key, weight in by_key.items():
-        caused[key[0]] += weight
-        held[key[0]] += weight * scale[key]
-    for key in by_key:
-        tenant = key[0]
-        scale[key] *= _share(held[tenant], MOST_OF_A_TENANT, total - caused[tenant], total - of_tenant[tenant])
-    return {key: factor for key, factor in scale.items() if factor < 1.0}
+    by_key: dict[tuple[str, str], float] = defaultdict(float)
+    raw: dict[tuple[str, str], float] = defaultdict(float)
+    for (tenant, key, model), weight in caused.items():
+        by_key[tenant, key] += weight
+        raw[tenant, model] += weight
+    scale: dict[_Cause, float] = {}
+    held: dict[tuple[str, str], float] = defaultdict(float)
+    for cause, weight in caused.items():
+        tenant, key, model = cause
+        witnessed = total - by_key[tenant, key] >= WITNESSES
+        scale[cause] = _share(weight, MOST_OF_A_KEY, of_model[model] - weight) if witnessed else 1.0
+        held[tenant, model] += weight * scale[cause]
+    for cause in caused:
+        tenant, _, model = cause
+        if total - of_tenant[tenant] >= WITNESSES:
+            others = of_model[model] - raw[tenant, model]
+            scale[cause] *= _share(held[tenant, model], MOST_OF_A_TENANT, others)
+    return {cause: factor for cause, factor in scale.items() if factor < 1.0}
 
 
-def _share(weight: float, most: float, others: float, witnesses: float) -> float:
-    """How much of a weight may count beside what others weigh; all of it without enough witnesses."""
-    if witnesses < WITNESSES or weight <= most * others:
-        return 1.0
-    return most * others / weight
+def _share(weight: float, most: float, others: float) -> float:
+    """How much of a weight may count beside what others weigh."""
+    limit = most * max(others, WITNESSES)
+    return 1.0 if weight <= limit else limit / weight
 
 
-def _scaled(row: LoggedDecision, scale: Mapping[_Key, float]) -> LoggedDecision:
-    factors = [1.0 if (key := _cause(row, label)) is None else scale.get(key, 1.0) for label in row.labels]
+def _scaled(row: LoggedDecision, scale: Mapping[_Cause, float]) -> LoggedDecision:
+    factors = [1.0 if (cause := _cause(row, label)) is None else scale.get(cause, 1.0) for label in row.labels]
     if all(factor == 1.0 for factor in factors):
         return row
     held = (replace(label, weight=label.weight * f) for label, f in zip(row.labels, factors, strict=True))

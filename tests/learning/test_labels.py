@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.contract import FORM_KEY, Label, LoggedDecision, ModelCard
-from classifiers.training.labels import COUNTS, MOST_OF_A_KEY, MOST_OF_A_TENANT, capped, combined
+from classifiers.training.labels import COUNTS, MOST_OF_A_KEY, MOST_OF_A_TENANT, WITNESSES, capped, combined
 
 
 def label(score: float, source: str = "user", weight: float = 1.0, key: str = "k") -> Label:
     return Label("r", score, source, weight, 0.0, key)
 
 
-def row(number: int, *labels: Label, tenant: str = "t", by: str = "") -> LoggedDecision:
+def row(number: int, *labels: Label, tenant: str = "t", by: str = "", model: str = "m") -> LoggedDecision:
     return LoggedDecision(
-        f"r{number}", float(number), tenant, "code", "en", ModelCard("m", "m", "small"), ("m",), {}, 1.0, 0.0, 1, 1,
+        f"r{number}", float(number), tenant, "code", "en", ModelCard(model, model, "small"), ("m",), {}, 1.0, 0.0, 1, 1,
         np.zeros(3, np.float32), "d", labels, by,
     )  # fmt: skip
 
@@ -96,6 +96,19 @@ def test_keys_of_one_tenant_that_conspire_are_held_to_a_share_of_the_others() ->
     held = capped(rows)
     assert weight_of(held, "angry") == pytest.approx(MOST_OF_A_TENANT * 200 * COUNTS["user"])
     assert weight_of(held, "calm") == pytest.approx(200 * COUNTS["user"])
+
+
+def test_a_key_that_thumbs_one_model_down_is_held_to_a_share_of_that_models_labels() -> None:
+    rows = [row(n, label(0.0, key="angry"), model="small") for n in range(9000)]
+    rows += [row(10_000 + n, label(1.0, "judge", key="audit"), model="small") for n in range(100)]
+    rows += [row(20_000 + n, label(1.0, "judge", key="audit"), model="large") for n in range(1000)]
+    assert user_weight(capped(rows), "angry") == pytest.approx(MOST_OF_A_KEY * 100 * COUNTS["judge"])
+
+
+def test_of_a_model_that_nobody_else_speaks_of_a_key_weighs_little() -> None:
+    rows = [row(n, label(0.0, key="angry"), model="new") for n in range(9000)]
+    rows += [row(10_000 + n, label(1.0, "judge", key="audit"), model="old") for n in range(100)]
+    assert user_weight(capped(rows), "angry") == pytest.approx(MOST_OF_A_KEY * WITNESSES)
 
 
 def test_a_lone_tenant_counts_in_full_however_many_keys_it_has() -> None:
