@@ -127,10 +127,14 @@ NOISE: Final[dict[str, Callable[[np.random.Generator, Floats], Floats]]] = {
 
 def noise(seed: int) -> dict[str, Any]:
     """One retraining on noise: every kind in turn, in every size, with audits and without."""
-    current, vectors, believed = _shipped()
     kind = list(NOISE)[seed % len(NOISE)]
     size = SIZES[seed // len(NOISE) % len(SIZES)]
-    audited = seed // (len(NOISE) * len(SIZES)) % 3 != 2
+    return noise_of(kind, size, seed, audited=seed // (len(NOISE) * len(SIZES)) % 3 != 2)
+
+
+def noise_of(kind: str, size: int, seed: int, *, audited: bool) -> dict[str, Any]:
+    """One retraining of the judge that ships on noise of a kind."""
+    current, vectors, believed = shipped_judge()
     random = np.random.default_rng((seed, 11))
     drawn = random.choice(len(vectors), size, replace=False)
     world = World(vectors[drawn], NOISE[kind](random, believed[drawn]))
@@ -139,7 +143,7 @@ def noise(seed: int) -> dict[str, Any]:
 
 
 @cache
-def _shipped() -> tuple[Artefact, NDArray[np.float32], Floats]:
+def shipped_judge() -> tuple[Artefact, NDArray[np.float32], Floats]:
     """The judge that ships, our own asks as it reads them, and what it believes of both models."""
     current = load_default()
     vectors = current.featurise.many([row.ask for row in seed_rows()])
