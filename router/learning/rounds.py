@@ -40,7 +40,7 @@ async def rounds(
 
     The turn on the ledger is given up and taken anew each time, so that one that was lost with the database is noticed.
     """
-    told, opened = "", False
+    told, opened, begun = "", False, False
     while not stop.is_set():
         pause = again_seconds
         try:
@@ -48,9 +48,9 @@ async def rounds(
                 await store.open()
                 opened = True
             async with store.alone(ALONE):
-                if told:
-                    log.info("the ledger is looked after again")
-                told = ""
+                if told or not begun:
+                    log.info("the judges of this ledger are looked after%s", " again" if begun else "")
+                told, begun = "", True
                 await _turn(watch, tell)
                 await _wait(stop, every_seconds)
                 pause = 0.0

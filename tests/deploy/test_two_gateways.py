@@ -194,6 +194,13 @@ def test_a_promotion_reaches_every_gateway_and_so_does_its_undoing(
         until(lambda gateway=gateway: wait_ready(gateway)["classifier"] == before)
 
 
+def test_the_watch_looks_after_the_judges_of_both(stack: Stack, gateways: tuple[Process, Process]) -> None:
+    with stack.run("watch") as job:
+        until(lambda: "are looked after" in job.said(), job.said)
+        assert job.popen.poll() is None, "the watch ended instead of looking again"
+    assert job.popen.returncode == 0 and "Traceback" not in job.said()
+
+
 def test_every_request_that_was_accepted_is_a_row_or_a_counted_drop(gateways: tuple[Process, Process]) -> None:
     def over_both(metric: str) -> int:
         return sum(counted(gateway, metric) for gateway in gateways)

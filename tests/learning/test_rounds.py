@@ -43,7 +43,7 @@ async def test_a_watch_goes_on_when_its_database_is_back(
         assert not going.done() and away() <= 3
         postgres_process.start()
         await until(lambda: len(turns) > seen + 1)
-        assert any("looked after again" in record.getMessage() for record in caplog.records)
+        assert any("are looked after again" in record.getMessage() for record in caplog.records)
         stop.set()
         await asyncio.wait_for(going, 10)
     await store.aclose()
