@@ -102,19 +102,18 @@ def _tradeoff(
 ) -> Tradeoff:
     # The oldest first, so that ties fall the same however many newer ones there are.
     pairs = sorted(pairs, key=lambda pair: (pair.at_unix, pair.request_id))
-    small, large = (np.array([getattr(pair, name) for pair in pairs]) for name in ("small_score", "large_score"))
-    gain = np.array([pair.gain for pair in pairs], dtype=np.float64)
-    length = np.array([pair.input_tokens for pair in pairs], dtype=np.float64)
+    small, large = _of(pairs, "small_score"), _of(pairs, "large_score")
+    gain, length = _of(pairs, "gain"), _of(pairs, "input_tokens")
     served = np.array([pair.large_score if pair.served_large else pair.small_score for pair in pairs])
-    none, every = _point(pairs, [False] * len(pairs)), _point(pairs, [True] * len(pairs))
+    by_gain = _curve(pairs, gain)
     return Tradeoff(
         window,
         len(pairs),
         left_out,
         capped,
-        _curve(pairs, gain),
+        by_gain,
         _curve(pairs, length),
-        (none, every),
+        (by_gain[0], by_gain[-1]),
         _area(gain, small, large),
         _area(length, small, large),
         _point(pairs, [pair.served_large for pair in pairs]),
@@ -125,13 +124,20 @@ def _tradeoff(
 
 def _curve(pairs: Sequence[Twofold], scores: Floats) -> tuple[Point, ...]:
     """Ties in the order of time."""
-    order = np.argsort(-scores, kind="stable")
-    points = []
-    for step in range(POINTS + 1):
-        to_large = np.zeros(len(pairs), dtype=bool)
-        to_large[order[: round(len(pairs) * step / POINTS)]] = True
-        points.append(_point(pairs, to_large.tolist()))
-    return tuple(points)
+    n, order = len(pairs), np.argsort(-scores, kind="stable")
+    usd, quality = (
+        np.concatenate([[base.sum()], base.sum() + np.cumsum((whole - base)[order])]) / n
+        for base, whole in (
+            (_of(pairs, "small_usd"), _of(pairs, "large_usd")),
+            (_of(pairs, "small_score"), _of(pairs, "large_score")),
+        )
+    )
+    reached = [round(n * step / POINTS) for step in range(POINTS + 1)]
+    return tuple(Point(at / n, float(usd[at]), float(quality[at])) for at in reached)
+
+
+def _of(pairs: Sequence[Twofold], name: str) -> Floats:
+    return np.array([getattr(pair, name) for pair in pairs], dtype=np.float64)
 
 
 def _point(pairs: Sequence[Twofold], to_large: Sequence[bool]) -> Point:

@@ -20,6 +20,8 @@ from router.ledger.window import Window
 
 PAIRS_MOST = 5000
 """The newest so many are read; reports say when there are more."""
+BATCH = 500
+"""Rows made into pairs before requests get a turn again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ class TwofoldPage:
     capped: bool
 
 
-async def twofold(store: Store, window: Window, filters: Filters | None = None, most: int = PAIRS_MOST) -> TwofoldPage:
+async def twofold(
+    store: Store, window: Window, filters: Filters | None = None, *, most: int = PAIRS_MOST, batch: int = BATCH
+) -> TwofoldPage:
     """The audited pairs of a span. filters: of the request, not of the audit. Where several judges scored both answers,
     the first by name counts, as in `pairs`."""
     other, own, theirs = outcomes.alias("other"), labels.alias("own"), labels.alias("theirs")
@@ -89,22 +93,28 @@ async def twofold(store: Store, window: Window, filters: Filters | None = None, 
         )
         .select_from(joined)
         .where(*chosen(window), other.c.purpose == "audit", other.c.outcome == "ok", *matching(filters))
+        # Where neither side is the baseline nobody can say which is the large one.
+        .where(sa.or_(outcomes.c.model == outcomes.c.baseline_model, other.c.model == outcomes.c.baseline_model))
         .order_by(outcomes.c.at_unix.desc(), outcomes.c.request_id.desc(), own.c.key, own.c.source)
-        .limit(most + 1)
+        .limit(batch)
     )
     found: dict[str, Twofold] = {}
-    rows = await store.rows(query)
-    for row in rows[:most]:
-        if row["request_id"] not in found and (pair := _pair(row)) is not None:
-            found[pair.request_id] = pair
-    return TwofoldPage(tuple(found.values()), len(rows) > most)
+    behind = query
+    while True:
+        rows = await store.rows(behind)
+        for row in rows:
+            if row["request_id"] not in found:
+                found[row["request_id"]] = _pair(row)
+        if len(rows) < batch or len(found) > most:
+            return TwofoldPage(tuple(found.values())[:most], len(found) > most)
+        last = rows[-1]
+        here = sa.tuple_(outcomes.c.at_unix, outcomes.c.request_id)
+        place = sa.tuple_(sa.literal(last["at_unix"]), sa.literal(last["request_id"]))
+        behind = query.where(outcomes.c.at_unix <= last["at_unix"], here < place)
 
 
-def _pair(row: Mapping[Any, Any]) -> Twofold | None:
-    """None where neither side is the route's baseline: then nobody can say which is the large one."""
+def _pair(row: Mapping[Any, Any]) -> Twofold:
     served_large = row["model"] == row["baseline_model"]
-    if not served_large and row["other_model"] != row["baseline_model"]:
-        return None
     own = row["model"], float(row["own_score"]), row["cost_nano"], row["predicted"]
     other = row["other_model"], float(row["other_score"]), row["other_nano"], row["other_predicted"]
     small, large = (other, own) if served_large else (own, other)

@@ -117,6 +117,20 @@ async def test_a_long_list_is_cut_and_said_to_be(store: SqlStore) -> None:
     assert (len(page.pairs), page.capped) == (10, True)
 
 
+async def test_pairs_are_read_batch_by_batch_and_none_is_lost_or_told_twice(store: SqlStore) -> None:
+    moment = time.time()
+    audits = [an_audit(0.1, 0.9, at_unix=moment - number // 3) for number in range(14)]
+    await keep(store, *audits)
+    for one in audits[::2]:  # a second judge: two rows, one pair
+        for row in (one.asked, one.other):
+            await store.add_label(row.request_id, "acme", "panel", "judge", 0.5, known=True)
+    page = await twofold(store, HOUR, batch=4)
+    assert sorted(pair.request_id for pair in page.pairs) == sorted(one.asked.request_id for one in audits)
+    assert {pair.small_score for pair in page.pairs} == {0.1}
+    assert page.capped is False
+    assert [pair.at_unix for pair in page.pairs] == sorted((pair.at_unix for pair in page.pairs), reverse=True)
+
+
 async def test_the_curve_is_the_measures_and_ends_at_all_small_and_all_large(store: SqlStore) -> None:
     audits = [
         an_audit(small, large, predicted=(0.9 - gain, 0.9), served_large=number % 2 == 0, small_nano=100 + number)
