@@ -25,7 +25,7 @@ MINIMUM_LABELS: Final = 20
 """Of a head; with fewer it stays as it is."""
 
 
-Step = Literal["shifted", "refitted"]
+Step = Literal["kept", "shifted", "refitted"]
 STEPS: Final[tuple[Step, ...]] = ("shifted", "refitted")
 """The cautious one first; of equals it is taken."""
 PULL: Final = 2500.0
@@ -38,9 +38,13 @@ LONGER: Final = {"small": -0.15, "large": 0.0}
 Longer asks cost small models more than large ones: the difference of their slopes is -0.11 on mmlu_pro, 0.3 on
 mixed_tasks and 0.34 on GSM8K. A pull of 2,500 labels holds it up for long; it is no rule."""
 LENGTH: Final = names().index("units")
-SURE: Final = 2.0
-"""Standard errors by which held-out labels must favour a step. Several are tried, so one would let noise in."""
+SURE: Final = 1.0
+"""Standard errors by which held-out labels must favour the steps. What noise still gets through, the gate stops."""
 FOLDS: Final = 5
+MOST_STEPS, ENOUGH = 60, 1e-6
+"""Where the search for a head ends: after so many steps, or with one that changes no weight by more."""
+SLICE: Final = 8192
+"""Rows that are worked on at once."""
 ROW: Final = {"small": 0, "large": 1}
 
 
@@ -72,7 +76,7 @@ class HeadChange:
 
     head: str
     labels: int
-    step: str
+    step: Step
     loss_before: float | None
     loss_after: float | None
 
@@ -108,21 +112,26 @@ def retrain_from_logs(
 def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> tuple[Artefact, RetrainReport]:
     labelled, report = usable(logged, current)
     heads = current.heads.astype(np.float64)
-    changes: list[HeadChange] = []
-    for tier, row in ROW.items():
-        of_tier = [index for index, decision in enumerate(labelled.decisions) if tier_of(decision) == tier]
-        heads[row], change = _refit(f"tier {tier}", heads[row], labelled.part(of_tier), seed, LONGER[tier])
-        changes.append(change)
+    of_tiers = [[at for at, row in enumerate(labelled.decisions) if tier_of(row) == tier] for tier in ROW]
+    trials = [
+        _Trial(f"tier {tier}", heads[row], labelled.part(found), seed, LONGER[tier])
+        for (tier, row), found in zip(ROW.items(), of_tiers, strict=True)
+    ]
+    # Together, for what routes is the difference of the two: where one alone is mended, all of them are misjudged.
+    changes = _decided(trials)
+    for row, trial, change in zip(ROW.values(), trials, changes, strict=True):
+        heads[row] = trial.fitted(change.step)
     own = {model: heads[2 + number] for number, model in enumerate(current.models)}
     tiers = dict(zip(current.models, current.tiers, strict=True))
     for model in sorted({decision.model.model.lower() for decision in labelled.decisions}):
         of_model = [index for index, row in enumerate(labelled.decisions) if row.model.model.lower() == model]
         tier = tiers.get(model) or tier_of(labelled.decisions[of_model[0]])
-        if model not in own and len(of_model) == sum(change.labels for change in changes[:2] if tier in change.head):
+        if model not in own and len(of_model) == len(of_tiers[ROW[tier]]):
             continue  # the tier has learned all that there is to learn of its only model
-        head, change = _refit(f"model {model}", own.get(model, heads[ROW[tier]]), labelled.part(of_model), seed, 0.0)
+        trial = _Trial(f"model {model}", own.get(model, heads[ROW[tier]]), labelled.part(of_model), seed, 0.0)
+        [change] = _decided([trial])
         if change.step != "kept":
-            own[model], tiers[model] = head, tier
+            own[model], tiers[model] = trial.fitted(change.step), tier
         changes.append(change)
     models = tuple(sorted(own))
     new_heads = np.vstack([heads[:2], *(own[model][None, :] for model in models)])
@@ -131,28 +140,47 @@ def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> 
     return artefact, replace(report, heads=tuple(changes))
 
 
-def _refit(name: str, current: Floats, labelled: Labelled, seed: int, longer: float) -> tuple[Floats, HeadChange]:
-    """The step with the least held-out loss if that is clearly less than the current head's, else the current head."""
-    count = len(labelled.scores)
-    groups = [row.request_id for row in labelled.decisions]
-    if count < MINIMUM_LABELS or len(set(groups)) < FOLDS:
-        return current, HeadChange(name, count, "kept", None, None)
-    before = losses(sigmoid(logits(current, labelled.features)), labelled.scores)
-    held_out: dict[Step, Floats] = {step: np.zeros(count) for step in STEPS}
-    for seen, unseen in folds(groups, FOLDS, seed):
-        lesson = labelled.part([int(index) for index in seen])
-        for step, head in _fitted(current, lesson, longer).items():
-            shares = sigmoid(logits(head, labelled.features[unseen]))
-            held_out[step][unseen] = losses(shares, labelled.scores[unseen])
-    weights = labelled.weights / labelled.weights.mean()
-    step = min(STEPS, key=lambda one: float((held_out[one] * weights).mean()))
-    gain = (before - held_out[step]) * weights
-    sure = bool(gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(count))
-    after = held_out[step] if sure else before
-    mean_before, mean_after = (float(np.average(loss, weights=labelled.weights)) for loss in (before, after))
-    if not sure:
-        return current, HeadChange(name, count, "kept", mean_before, mean_after)
-    return _fitted(current, labelled, longer)[step], HeadChange(name, count, step, mean_before, mean_after)
+class _Trial:
+    """One head, and what each step would make of it. losses: by step, log losses of held-out labels, (n,).
+
+    best: the step with the least of them. Too few labels: `kept` alone is tried.
+    """
+
+    def __init__(self, name: str, current: Floats, labelled: Labelled, seed: int, longer: float):
+        self.name, self._current, self._labelled, self._longer = name, current, labelled, longer
+        self.count = count = len(labelled.scores)
+        self.weights = labelled.weights
+        groups = [row.request_id for row in labelled.decisions]
+        self.tried = count >= MINIMUM_LABELS and len(set(groups)) >= FOLDS
+        self.losses: dict[Step, Floats] = {
+            "kept": losses(sigmoid(logits(current, labelled.features)), labelled.scores),
+        }
+        if self.tried:
+            self.losses |= {step: np.zeros(count) for step in STEPS}
+            for seen, unseen in folds(groups, FOLDS, seed):
+                lesson = labelled.part([int(index) for index in seen])
+                for step, head in _fitted(current, lesson, longer).items():
+                    shares = sigmoid(logits(head, labelled.features[unseen]))
+                    self.losses[step][unseen] = losses(shares, labelled.scores[unseen])
+        self.best: Step = min(self.losses, key=lambda step: float(self.losses[step] @ self.weights))
+
+    def fitted(self, step: Step) -> Floats:
+        return self._current if step == "kept" else _fitted(self._current, self._labelled, self._longer)[step]
+
+    def change(self, step: Step) -> HeadChange:
+        if not self.tried:
+            return HeadChange(self.name, self.count, "kept", None, None)
+        before, after = (float(np.average(self.losses[one], weights=self.weights)) for one in ("kept", step))
+        return HeadChange(self.name, self.count, step, before, after)
+
+
+def _decided(trials: Sequence[_Trial]) -> list[HeadChange]:
+    """Each head's best step, if all of them together are clearly better than what is there; else nothing changes."""
+    tried = [trial for trial in trials if trial.tried]
+    gains = [(trial.losses["kept"] - trial.losses[trial.best]) * trial.weights for trial in tried]
+    gain = np.concatenate([*gains, np.zeros(0)])
+    sure = len(gain) > 1 and bool(gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(len(gain)))
+    return [trial.change(trial.best if sure else "kept") for trial in trials]
 
 
 def _fitted(current: Floats, labelled: Labelled, longer: float) -> dict[Step, Floats]:
@@ -174,32 +202,56 @@ def _fitted(current: Floats, labelled: Labelled, longer: float) -> dict[Step, Fl
 class _Bending:
     """Newton's method for a head's difference from another: ridge on scaled features, the bias nearly free.
 
-    longer: what one spread of the ask's length is expected to do to the logit, before labels are heard.
+    longer: what one spread of the ask's length is expected to do to the logit, before labels are heard. The curvature
+    is most of the work and hardly changes on the way: it is worked out anew only where a step is not half of the one
+    before. Rows are kept in float32, more than the ledger keeps of them, and worked on a slice at a time.
     """
 
     def __init__(self, labelled: Labelled, longer: float):
         self._labelled = labelled
         self._scaling = Scaling.of(labelled.features, labelled.weights)
-        self._design = np.hstack([self._scaling.apply(labelled.features), np.ones((len(labelled.scores), 1))])
-        self._expected = np.zeros(self._design.shape[1])
+        count, size = labelled.features.shape
+        self._design = np.ones((count, size + 1), np.float32)
+        for rows in _slices(count):
+            self._design[rows, :-1] = self._scaling.apply(labelled.features[rows])
+        self._expected = np.zeros(size + 1)
         self._expected[LENGTH] = longer
+        self._curvature: Floats | None = None
 
     def away_from(self, head: Floats) -> Floats:
-        design, scores, weights = self._design, self._labelled.scores, self._labelled.weights
+        scores, weights = self._labelled.scores, self._labelled.weights
         base = logits(head, self._labelled.features)
-        ridge = np.full(design.shape[1], PULL)
+        ridge = np.full(len(self._expected), PULL)
         ridge[-1] = 1.0
-        change = self._expected.copy()
-        for _ in range(20):
-            shares = sigmoid(base + design @ change)
-            gradient = design.T @ (weights * (shares - scores)) + ridge * (change - self._expected)
-            curvature = (design * (weights * shares * (1.0 - shares))[:, None]).T @ design + np.diag(ridge)
-            step = np.linalg.solve(curvature, gradient)
+        change, before = self._expected.copy(), np.inf
+        for _ in range(MOST_STEPS):
+            shares = sigmoid(base + self._design @ change.astype(np.float32))
+            if self._curvature is None:
+                self._curvature = self._curved(weights * shares * (1.0 - shares))
+            wrong = (weights * (shares - scores)).astype(np.float32)
+            gradient = self._design.T @ wrong + ridge * (change - self._expected)
+            step = np.linalg.solve(self._curvature + np.diag(ridge), gradient)
             change -= step
-            if float(np.abs(step).max()) < 1e-6:
+            length = float(np.abs(step).max())
+            if length < ENOUGH:
                 break
+            if length > before / 2.0:
+                self._curvature = None
+            before = length
         bent: Floats = head + self._scaling.fold_in(change[None, :-1], change[-1:])[0]
         return bent
+
+    def _curved(self, weights: Floats) -> Floats:
+        found = np.zeros((len(self._expected), len(self._expected)))
+        roots = np.sqrt(weights).astype(np.float32)[:, None]
+        for rows in _slices(len(weights)):
+            weighed = self._design[rows] * roots[rows]
+            found += weighed.T @ weighed
+        return found
+
+
+def _slices(count: int) -> list[slice]:
+    return [slice(start, start + SLICE) for start in range(0, count, SLICE)]
 
 
 def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
@@ -216,13 +268,16 @@ def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelle
             kept.append(row)
     labels = [combined(row.labels) or (0.0, 0.0) for row in kept]
     size = current.featurise.size
-    features = np.stack([np.asarray(row.features, dtype=np.float64) for row in kept]) if kept else np.zeros((0, size))
+    features = np.zeros((len(kept), size + 1))
+    for at, row in enumerate(kept):
+        features[at, :-1] = row.features
     scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
-    features = np.nan_to_num(features)
+    np.nan_to_num(features, copy=False)
     tiers = dict(zip(current.models, current.tiers, strict=True))
     columns = [ROW[tiers.get(row.model.model.lower()) or tier_of(row)] for row in kept]
-    generic = generic_logits(current.worlds.astype(np.float64), features)[np.arange(len(kept)), columns]
-    labelled = Labelled(tuple(kept), np.hstack([features, generic[:, None]]), scores, weights)
+    generic = generic_logits(current.worlds.astype(np.float64), features[:, :-1])
+    features[:, -1] = generic[np.arange(len(kept)), columns]
+    labelled = Labelled(tuple(kept), features, scores, weights)
     return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
 
 
