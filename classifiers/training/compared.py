@@ -115,10 +115,11 @@ def said_of(artefact: Artefact, given: Singles) -> Said:
     return Said(found[np.arange(len(given)), own], 1.0 - found[:, 0])
 
 
-def base_rates(learned: Singles, given: Singles) -> Floats:
+def base_rates(learned: Sequence[LoggedDecision], given: Singles) -> Floats:
     """P(good) by one who only knows how good each model was on older requests, (n,); half a label's worth of doubt."""
     totals: dict[str, list[float]] = {}
-    for row, score, weight in zip(learned.rows, learned.scores, learned.weights, strict=True):
+    for row in capped(learned):
+        score, weight = combined(row.labels) or (0.0, 0.0)
         for name in (_answered(row), ""):
             of = totals.setdefault(name, [0.5, 1.0])
             of[0] += weight * score
@@ -150,7 +151,7 @@ def compare(current: Artefact, candidate: Artefact, held_out: Sequence[LoggedDec
     digest = current.featurise.digest
     given = singles(held_out if candidate.featurise.digest == digest else (), digest, current.featurise.size)
     said = [said_of(artefact, given) for artefact in (current, candidate)]
-    return compare_said(given, said[0], said[1], base_rates(given, given), seed)
+    return compare_said(given, said[0], said[1], base_rates(given.rows, given), seed)
 
 
 def _answered(row: LoggedDecision) -> str:

@@ -128,7 +128,7 @@ def _labels(links: Chain, current: Artefact, digest: str, size: int) -> tuple[Si
         if len(part):
             parts.append(part)
             ours.append(said_of(block.judge, part))
-            base.append(base_rates(singles(block.learned, digest, size), part))
+            base.append(base_rates(block.learned, part))
     given = _together(parts, size)
     theirs = said_of(current, given)
     if not parts:

@@ -26,6 +26,7 @@ def interval(measure: Callable[[Floats], Floats], size: int, seed: int, times: i
     value = float(measure(np.ones((1, size)))[0])
     random = np.random.default_rng(seed)
     at_once = max(1, _CELLS // size)
+    times = min(times, max(200, 20_000_000 // size))  # of many rows a few resamples tell as much
     found = []
     for start in range(0, times, at_once):
         number = min(at_once, times - start)

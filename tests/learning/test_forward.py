@@ -159,7 +159,7 @@ def test_a_rank_correlation_within_models_does_not_see_that_one_is_better() -> N
     ]
     given = singles(rows, CURRENT.featurise.digest, CURRENT.featurise.size)
     said = said_of(CURRENT, given)
-    rates = base_rates(given, given)
+    rates = base_rates(given.rows, given)
     found = compare_said(given, said, replace(said, shares=rates), rates, 0)
     assert (found.candidate["auc"].value or 0.0) > 0.8  # over both models together
     assert found.knows.value == pytest.approx(0.0, abs=1e-6)
