@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from router.api import control, drift, ledger_schemas, loop_schemas
+from router.api import control, drift, ledger_schemas, loop_schemas, risk
 from router.api.ledger_schemas import CostReportBody, RequestPageBody, RequestStoryBody, SummaryBody
 from router.errors import RequestError
 from router.ledger.contract import Store
@@ -128,12 +128,14 @@ def test_every_route_is_described_with_a_schema_and_an_example() -> None:
     document = application(SqlStore("sqlite:///unused")).openapi()
     files = {"/api/export/costs", "/api/export/requests"}
     documents = {"/api/costs", "/api/requests", "/api/requests/{request_id}", "/api/summary", "/api/tail"}
-    documents |= {"/api/shadow", "/api/labels", "/api/drift"}
+    documents |= {"/api/shadow", "/api/labels", "/api/drift", "/api/risk"}
     documents |= {"/api/versions", "/api/quality", "/api/reliability", "/api/misroutes", "/api/curve"}
     assert set(document["paths"]) == documents | files | {"/api/limits"}
     for path in (document["paths"][name] for name in documents):
         schema = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
         assert document["components"]["schemas"][schema]["example"]
-        [model] = [getattr(file, schema) for file in (ledger_schemas, loop_schemas, drift) if hasattr(file, schema)]
+        [model] = [
+            getattr(file, schema) for file in (ledger_schemas, loop_schemas, drift, risk) if hasattr(file, schema)
+        ]
         example = model.model_config["json_schema_extra"]["example"]
         model.model_validate(example, strict=True, extra="forbid")

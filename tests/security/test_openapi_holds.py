@@ -46,6 +46,7 @@ OPERATIONS = [
     "GET /api/reliability",
     "GET /api/requests",
     "GET /api/requests/{request_id}",
+    "GET /api/risk",
     "GET /api/shadow",
     "GET /api/summary",
     "GET /api/tail",
@@ -61,7 +62,11 @@ OPERATIONS = [
     "POST /v1/route",
 ]
 
-CAN_BE_WRONG = [*(label for label in OPERATIONS if "/api/" in label and "{" not in label), *OPERATIONS[-3:]]
+WITHOUT_PARAMETERS = "GET /api/risk"
+CAN_BE_WRONG = [
+    *(label for label in OPERATIONS if "/api/" in label and "{" not in label and label != WITHOUT_PARAMETERS),
+    *OPERATIONS[-3:],
+]
 """Those that take more than a name: any text is one."""
 
 
