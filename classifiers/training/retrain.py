@@ -38,8 +38,8 @@ LONGER: Final = {"small": -0.15, "large": 0.0}
 Longer asks cost small models more than large ones: the difference of their slopes is -0.11 on mmlu_pro, 0.3 on
 mixed_tasks and 0.34 on GSM8K. A pull of 2,500 labels holds it up for long; it is no rule."""
 LENGTH: Final = names().index("units")
-SURE: Final = 1.0
-"""Standard errors by which held-out labels must favour the steps. What noise still gets through, the gate stops."""
+SURE: Final = 2.0
+"""Standard errors by which held-out labels must favour the steps. Several are tried, so one would let noise in."""
 FOLDS: Final = 5
 MOST_STEPS, ENOUGH = 60, 1e-6
 """Where the search for a head ends: after so many steps, or with one that changes no weight by more."""
