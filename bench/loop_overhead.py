@@ -252,7 +252,7 @@ def told(running: dict[str, Gateway], found: dict[str, list[float]], audits: dic
         for name, values in found.items()
     }
     whole, way = (found[f"audits of a tenth, {part}"] for part in ("with their own work", "on the request's way"))
-    chats_asked = len(whole) * audits.pop("requests")
+    chats_asked = (len(whole) + 1) * audits.pop("requests")  # with those that warmed the gateways up
     own = [
         (with_work - without) * chats_asked / audits["labelled"] for with_work, without in zip(whole, way, strict=True)
     ]
@@ -295,6 +295,11 @@ def table(results: dict[str, Any]) -> str:
     for name, arm in results["arms"].items():
         if arm["against"] != name:
             lines.append(f"| {name} | {arm['cpu_ms']:.3f} | {arm['against']} | {_spread(arm['ratio'])} |")
+    audit, thumb = results["audits"], results["thumb"]
+    lines.append(
+        f"| own work of one audit, off the way | {audit['cpu_ms_each']:.3f} | plain | {_spread(audit['in_chats'])} |"
+    )
+    lines.append(f"| a thumb, `POST /v1/feedback` | {thumb['cpu_ms']:.3f} | plain | {_spread(thumb['in_chats'])} |")
     return "\n".join(lines)
 
 
