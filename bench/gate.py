@@ -301,8 +301,8 @@ def main() -> None:
                 rows.append(row)
                 say(f"{name} {len(rows)}: {row}")
             found[name] = counted(rows, by)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     for name in ("noise", "signal", "worse"):
         one = found[name]
         say(f"{name}: {one['passed']} of {one['retrainings']} [{one['share_low']:.3f}, {one['share_high']:.3f}]")
