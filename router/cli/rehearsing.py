@@ -80,6 +80,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
             f"{at:8}  {part['kept']:.3f}  {part['bill']:.3f}   {part['audits']:.3f}   {part['random']:.3f}   "
             f"{part['length']:.3f}    {part['default']:.3f}   {part['oracle']:.3f}  {part['judge']}"
             + (" -> promoted" if part["promoted"] else "")
+            + (f"  drift: {', '.join(part['drifted'])}" if part["drifted"] else "")
+            + (f"  rolled back: {part['rolled_back']}" if part["rolled_back"] else "")
         )
     lines.append("second half: the bill at which 95% of the large model's quality is kept, threshold in hindsight")
     for name, one in found["second_half"]["hindsight"].items():
@@ -88,6 +90,14 @@ def _lines(found: dict[str, Any]) -> list[str]:
             beside = f"; learned less this: {less['value']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]"
         lines.append(f"  {name:8} {one['bill']:.3f} [{one['low']:.3f}, {one['high']:.3f}]{beside}")
     for name, fixed in found["second_half"]["fixed_beforehand"].items():
-        told = "none could be set" if fixed is None else f"kept {fixed['kept']:.3f} for {fixed['bill']:.3f} of the bill"
-        lines.append(f"  {name:8} threshold fixed beforehand on the first half's audits: {told}")
+        for sure, one in fixed.items():
+            told = "none could be set" if one is None else f"kept {one['kept']:.3f} for {one['bill']:.3f} of the bill"
+            margin = "with a margin (95% sure)" if sure == "sure" else "without a margin"
+            lines.append(f"  {name:8} threshold fixed beforehand on the first half's audits, {margin}: {told}")
+    for half in ("first_half", "second_half"):
+        served = found[half]["served"]
+        lines.append(
+            f"{half.replace('_', ' ')} as served: kept {served['kept']:.3f} for {served['bill']:.3f} of the bill "
+            f"and {served['audits']:.3f} for audits and judging"
+        )
     return lines

@@ -21,6 +21,8 @@ from router.rehearsal.recorded import Take
 
 KEPT: Final = 0.95
 RESAMPLES: Final = 500
+CONFIDENCES: Final = {"sure": 0.95, "even": 0.5}
+"""How sure thresholds are that are set beforehand: as `policy tune` is, and with no margin for what is uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def oracle_trust(recorded: Recorded) -> Floats:
 
 
 def fixed_beforehand(
-    trust: Floats, recorded: Recorded, taught: Floats, audited: Recorded
-) -> tuple[float, float] | None:
-    """(quality kept, bill) on `recorded` at the threshold that `audited` rows set; None where they set none.
+    trust: Floats, recorded: Recorded, taught: Floats, audited: Recorded, confidence: float
+) -> dict[str, float] | None:
+    """`kept`, `bill` on `recorded` at the threshold that `audited` rows set; None where they set none.
 
     taught: the trust of the audited rows, whose scores are the judge's.
     """
@@ -99,13 +101,13 @@ def fixed_beforehand(
     learned = curves.of_plan(
         before_asking(scaled[: len(taught)], audited.small, audited.large, audited.small_cost, audited.large_cost)
     )
-    place = curves.set_threshold(learned, Promise(KEPT))
+    place = curves.set_threshold(learned, Promise(KEPT, confidence=confidence))
     if place is None:
         return None
     trusted = scaled[len(taught) :] >= learned.thresholds[place]
     quality = np.where(trusted, recorded.small, recorded.large).sum() / recorded.large.sum()
     bill = np.where(trusted, recorded.small_cost, recorded.large_cost).sum() / recorded.large_cost.sum()
-    return float(quality), float(bill)
+    return {"kept": float(quality), "bill": float(bill)}
 
 
 def compared(trusts: Mapping[str, Floats], recorded: Recorded, seed: int) -> dict[str, Any]:

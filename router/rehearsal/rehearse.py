@@ -18,13 +18,17 @@ from typing import Any, Final
 import numpy as np
 
 from classifiers.contract import AskText, Classifier
+from classifiers.learned import LearnedClassifier
 from classifiers.training.curves import Promise
 from classifiers.training.fit import Floats
 from router.domain import Price
 from router.errors import SettingsError
 from router.judge import Judge
 from router.learning.retrain import retrain
+from router.learning.uptake import load_packed
+from router.learning.watching import Watch
 from router.ledger.pairs import audits_cost, other_answers
+from router.ledger.registry import Registry
 from router.ledger.store import SqlStore
 from router.ledger.window import Window
 from router.policy.compiled import Choose, Policy
@@ -32,6 +36,7 @@ from router.policy.document import read_document
 from router.policy.load import decode, load_policy
 from router.policy.setting import set_number
 from router.rehearsal.figures import (
+    CONFIDENCES,
     KEPT,
     Prices,
     calibration,
@@ -69,7 +74,8 @@ class Part:
     """One stretch of requests. kept, bill: shares of always-large's quality and bill; audits: what audits and judging
     took, as a share of the same bill. judge: who judged it; threshold: by which the promise was kept on it.
     ece: of the predicted quality of the small model. random, length, default, oracle: the quality kept at the same
-    bill by other rankings. labels: requests audited so far.
+    bill by other rankings. labels: requests audited so far. drifted: what the watch raised an alarm of; rolled_back:
+    why it took the judge back, if it did.
     """
 
     requests: int
@@ -89,6 +95,8 @@ class Part:
     default: float
     oracle: float
     always_small: float
+    drifted: tuple[str, ...] = ()
+    rolled_back: str | None = None
 
 
 async def rehearse(script: Script, env: dict[str, str], say: Say = lambda _text: None) -> dict[str, Any]:
@@ -125,6 +133,8 @@ class _Rehearsal:
         self._shipped: Classifier = house.gateway.judge.classifier
         self._cards = tuple(policy.models[name].card for name in (small, large))
         self._threshold: float | None = None
+        self._candidate: str | None = None
+        """The sha256 of what the last retraining made, None where it learned nothing."""
         self._asked: dict[str, Take] = {}
         """What was asked so far, by the id of its request."""
 
@@ -132,6 +142,7 @@ class _Rehearsal:
         takes, every = list(self._script.takes), self._script.every
         half = next((start for start in range(0, len(takes), every) if 2 * start >= len(takes)), 0)
         at_half: Classifier = self._shipped
+        ungated: Classifier | None = None
         parts = []
         await self._store.open()
         try:
@@ -140,20 +151,24 @@ class _Rehearsal:
                 judge = self._house.gateway.judge.classifier
                 if start == half:
                     at_half = judge  # what it learns later it has learned from the second half itself
+                    ungated = await self._last_candidate()
                 trust = self._trust(judge, stretch)
                 began = time.time()
                 answered = await self._house.ask(stretch)
                 await self._house.settle()
                 self._asked |= {request_id: take for take, (_, request_id) in zip(stretch, answered, strict=True)}
                 part = await self._part(stretch, [model for model, _ in answered], trust, began)
+                part = await self._watched(part, began)
                 if start + every < len(takes):
                     part = await self._learn(part)
                 parts.append(part)
                 self._say(
                     f"{start + len(stretch)} requests: kept {part.kept:.3f} for {part.bill:.3f} of the bill "
                     f"+ {part.audits:.3f} for audits; {part.gate}"
+                    + (f"; drift: {', '.join(part.drifted)}" if part.drifted else "")
                 )
-            return await self._summary(takes[:half], takes[half:], at_half, parts)
+            began_second = next(place for place, start in enumerate(range(0, len(takes), every)) if start == half)
+            return await self._summary(takes[:half], takes[half:], at_half, ungated, parts, began_second)
         finally:
             await self._store.aclose()
 
@@ -206,10 +221,27 @@ class _Rehearsal:
             always_small=float(recorded.small.sum() / best),
         )
 
+    async def _last_candidate(self) -> Classifier | None:
+        """What the last retraining made of the first half, whether the gate let it through or not."""
+        if self._candidate is None:
+            return None
+        packed = await Registry(self._store).fetch(self._candidate)
+        return LearnedClassifier(await asyncio.to_thread(load_packed, packed))
+
+    async def _watched(self, part: Part, began: float) -> Part:
+        """What `signalbox watch` finds when it looks at this part alone, and does."""
+        turn = await Watch(self._store, tier="fast", window_seconds=time.time() - began).turn()
+        drifted = tuple(turn.drift["alarms"]) if turn.drift else ()
+        if turn.did == "rolled back":
+            name = self._house.gateway.judge.name
+            await self._until(lambda: self._house.gateway.judge.name != name, "the judge that was before")
+        return replace(part, drifted=drifted, rolled_back=turn.reason if turn.did == "rolled back" else None)
+
     async def _learn(self, part: Part) -> Part:
         """Retrains on all that was logged, promotes what passes the gate, and sets the threshold on the audits."""
         window = Window(0.0, time.time() + 60)
         done = await retrain(self._store, window, promote=True, by="rehearsal", seed=self._script.seed)
+        self._candidate = done.sha256
         if done.promoted:
             await self._until(lambda: self._house.gateway.judge.name == done.classifier, "the new judge")
         policy = self._policy()
@@ -227,15 +259,21 @@ class _Rehearsal:
                 self._threshold = found.written
                 label = self._policy().label
                 await self._until(lambda: self._house.gateway.policy.current.label == label, "the new threshold")
-        return Part(**{**_fields(part), "promoted": done.promoted, "gate": done.reason})
+        return replace(part, promoted=done.promoted, gate=done.reason)
 
     async def _summary(
-        self, first: Sequence[Take], second: Sequence[Take], learned: Classifier, parts: Sequence[Part]
+        self,
+        first: Sequence[Take],
+        second: Sequence[Take],
+        learned: Classifier,
+        ungated: Classifier | None,
+        parts: Sequence[Part],
+        began_second: int,
     ) -> dict[str, Any]:
         """The second half against other ways of routing it, by thresholds set on the first half and in hindsight.
 
-        learned: the judge as it was when the second half began. Its threshold is set on audits that it has learned
-        from, as `policy tune --logs` does too, so it is somewhat bold.
+        learned: the judge as it was when the second half began; ungated: the last candidate by then. Thresholds are set
+        on audits that they have learned from, as `policy tune --logs` does too, so they are somewhat bold.
         """
         recorded = recorded_of(second, self._prices)
         trusts = {
@@ -245,25 +283,40 @@ class _Rehearsal:
             "random": np.random.default_rng(self._script.seed + 1).random(len(second)),
             "oracle": oracle_trust(recorded),
         }
+        if ungated is not None:
+            trusts["ungated"] = self._trust(ungated, second)[0]
         judged = await self._audited(first)
         audited = recorded_of(judged, self._prices)
-        fixed = {}
+        fixed: dict[str, dict[str, Any]] = {}
         if len(judged) >= LEAST_AUDITED:
             taught = {
                 "learned": self._trust(learned, judged)[0],
                 "default": self._trust(self._shipped, judged)[0],
                 "length": -audited.length,
             }
-            fixed = {name: fixed_beforehand(trusts[name], recorded, taught[name], audited) for name in taught}
+            if ungated is not None:
+                taught["ungated"] = self._trust(ungated, judged)[0]
+            fixed = {
+                name: {
+                    sure: fixed_beforehand(trusts[name], recorded, taught[name], audited, confidence)
+                    for sure, confidence in CONFIDENCES.items()
+                }
+                for name in taught
+            }
         return {
             "parts": [_fields(part) for part in parts],
             "second_half": {
                 "requests": len(second),
                 "hindsight": compared(trusts, recorded, self._script.seed),
-                "fixed_beforehand": {
-                    name: None if found is None else {"kept": found[0], "bill": found[1]}
-                    for name, found in fixed.items()
-                },
+                "audited": len(judged),
+                "fixed_beforehand": fixed,
+                "served": _served(parts[began_second:]),
+            },
+            "first_half": {"requests": len(first), "served": _served(parts[:began_second])},
+            "all": {
+                "always_small": float(recorded.small.mean()),
+                "always_large": float(recorded.large.mean()),
+                "gap": float(recorded.small.sum() / recorded.large.sum()),
             },
         }
 
@@ -284,6 +337,14 @@ class _Rehearsal:
             if time.monotonic() > deadline:
                 raise SettingsError(f"the gateway did not take up {what} within {UPTAKE_SECONDS:.0f} s")
             await asyncio.sleep(0.1)
+
+
+def _served(parts: Sequence[Part]) -> dict[str, float]:
+    """What went out in some parts: shares of always-large's quality and bill, and what audits and judging took."""
+    return {
+        name: float(np.average([getattr(part, name) for part in parts], weights=[part.requests for part in parts]))
+        for name in ("kept", "bill", "audits", "large", "ece")
+    }
 
 
 def _fields(part: Part) -> dict[str, Any]:

@@ -83,9 +83,9 @@ def test_the_bill_in_hindsight_is_what_one_would_reckon_by_hand() -> None:
 
 def test_a_threshold_is_set_on_other_rows_than_it_is_read_on() -> None:
     audited, recorded = made([1.0] * 60 + [0.0] * 40, [1.0] * 100), made([1.0] * 6 + [0.0] * 4, [1.0] * 10)
-    found = fixed_beforehand(recorded.small, recorded, audited.small, audited)
+    found = fixed_beforehand(recorded.small, recorded, audited.small, audited, 0.95)
     assert found is not None
-    assert found[0] == 1.0 and found[1] == pytest.approx(0.4 + 0.6 * 0.01)
+    assert found["kept"] == 1.0 and found["bill"] == pytest.approx(0.4 + 0.6 * 0.01)
 
 
 def test_a_better_ranking_is_told_from_a_worse_one_by_its_interval() -> None:
