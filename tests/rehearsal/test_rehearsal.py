@@ -113,7 +113,7 @@ def test_the_command_plays_the_loop_and_says_what_is_simulated(tmp_path: Path) -
     assert [part["labels"] for part in found["parts"]] == [120, 240]
     assert found["parts"][0]["audits"] > 0
     assert all(0 <= part["kept"] <= 1.001 and 0 <= part["bill"] <= 1.001 for part in found["parts"])
-    assert {"learned", "default", "length", "random", "oracle"} == set(found["second_half"]["hindsight"])
+    assert {"learned", "default", "length", "random", "oracle"} <= set(found["second_half"]["hindsight"])
     assert plot.read_bytes().startswith(b"\x89PNG")
     shown = CliRunner().invoke(app, [one for one in arguments if one not in ("--json", "--plot", str(plot))])
     assert "SIMULATED" in shown.stdout
