@@ -21,6 +21,7 @@ QUALITY_MARGIN: Final = 0.01
 COST_MARGIN: Final = 0.01
 """Share by which the bill may grow, by the interval's upper end, where quality rises by its whole interval."""
 WORSE_MARGIN: Final = 0.02
+"""Quality that may be lost for certain under the policy in force, whatever is saved by it."""
 STEADY_MARGIN: Final = 0.03
 SLOWER: Final = 1.5
 """Times the current judge's median, below which a p99 beyond the budget is the machine's and not the candidate's."""
@@ -142,8 +143,7 @@ def _in_force(force: InForce | None) -> Check:
     quality = force.quality
     if quality is None:
         return Check(name, True, f"not estimated: {force.refusal or 'unknown'}", measured=False)
-    cheaper = force.cost is not None and _high(force.cost) < 0.0
-    passed = _high(quality) >= -WORSE_MARGIN or cheaper
+    passed = _high(quality) >= 0.0 or _low(quality) >= -WORSE_MARGIN
     cost = "unknown" if force.cost is None else _percent(force.cost)
     why = f"quality {_signed(quality)}, cost {cost} under {force.policy} (estimated)"
     return _check(name, passed, why, quality, -WORSE_MARGIN)

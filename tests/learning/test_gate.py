@@ -121,9 +121,11 @@ def test_what_was_not_measured_passes_and_says_so() -> None:
     assert all("not measured" in why or "not estimated" in why for why in told.values())
 
 
-def test_a_loss_of_quality_under_the_policy_is_borne_where_the_bill_falls_for_sure() -> None:
+def test_no_saving_excuses_a_certain_loss_of_quality_under_the_policy() -> None:
     cheaper = replace(FORCE, quality=Figure(-0.05, -0.07, -0.03), cost=Figure(-0.3, -0.4, -0.2))
-    assert "not worse under the policy in force" not in failed(judge(replace(SOUND, in_force=cheaper)))
+    assert "not worse under the policy in force" in failed(judge(replace(SOUND, in_force=cheaper)))
+    trifle = replace(FORCE, quality=Figure(-0.01, -0.015, -0.005), cost=Figure(-0.3, -0.4, -0.2))
+    assert "not worse under the policy in force" not in failed(judge(replace(SOUND, in_force=trifle)))
     assert not judge(ALONE["not worse under the policy in force"]).passed
 
 
