@@ -23,7 +23,7 @@ def coverage(raw: Mapping[str, Any]) -> str:
                 cells = [f"{_range(told, what, way)}, {_mean(told, what, way, 'width'):.3f}" for way in WAYS]
                 rows.append([file, scene, what, str(len(told)), *cells, _told(told, what)])
     heads = [*(f"{name}: held, width" for name in WAYS.values()), "told: held"]
-    return _table(["file", "logs with", "of", "candidates", *heads], rows)
+    return table(["file", "logs with", "of", "candidates", *heads], rows)
 
 
 def refusals(raw: Mapping[str, Any]) -> str:
@@ -38,7 +38,7 @@ def refusals(raw: Mapping[str, Any]) -> str:
             ]
             rows.append([file, scene, *cells])
     first = next(iter(next(iter(raw["files"].values()))["scenes"].values()))
-    return _table(["file", "logs with", *(one["candidate"] for one in first)], rows)
+    return table(["file", "logs with", *(one["candidate"] for one in first)], rows)
 
 
 def bounds(raw: Mapping[str, Any]) -> str:
@@ -51,7 +51,7 @@ def bounds(raw: Mapping[str, Any]) -> str:
     ]
     looks = next(iter(raw["files"].values()))["risk"][0]["bound"]
     heads = [f"bound at {int(look):,}" for look in looks]
-    return _table(["file", "served", "lost", "ever below", "below at the end", *heads], rows)
+    return table(["file", "served", "lost", "ever below", "below at the end", *heads], rows)
 
 
 def drift(raw: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def drift(raw: Mapping[str, Any]) -> str:
         f"({by_part})."
     )
     heads = ["trained on", "new traffic", "found within 1,000", "median requests", "never in 2,000 (of 20)"]
-    return f"{said}\n\n{_table(heads, rows)}"
+    return f"{said}\n\n{table(heads, rows)}"
 
 
 def _range(told: Sequence[Mapping[str, Any]], what: str, way: str) -> str:
@@ -90,6 +90,6 @@ def _mean(told: Sequence[Mapping[str, Any]], what: str, way: str, figure: str) -
     return sum(one["figures"][what][way][figure] for one in told) / len(told)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -83,12 +83,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
             + (f"  drift: {', '.join(part['drifted'])}" if part["drifted"] else "")
             + (f"  rolled back: {part['rolled_back']}" if part["rolled_back"] else "")
         )
-    lines.append("second half: the bill at which 95% of the large model's quality is kept, threshold in hindsight")
-    for name, one in found["second_half"]["hindsight"].items():
-        beside = ""
-        if less := one.get("learned_less"):
-            beside = f"; learned less this: {less['value']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]"
-        lines.append(f"  {name:8} {one['bill']:.3f} [{one['low']:.3f}, {one['high']:.3f}]{beside}")
+    for what, words in (("bill", "the bill"), ("calls", "the share of calls to the large model")):
+        lines.append(f"second half: {words} at which 95% of the large model's quality is kept, threshold in hindsight")
+        for name, of in found["second_half"]["hindsight"].items():
+            one, beside = of[what], ""
+            if less := one.get("learned_less"):
+                beside = f"; learned less this: {less['value']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]"
+            lines.append(f"  {name:8} {one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]{beside}")
     for name, fixed in found["second_half"]["fixed_beforehand"].items():
         for sure, one in fixed.items():
             told = "none could be set" if one is None else f"kept {one['kept']:.3f} for {one['bill']:.3f} of the bill"

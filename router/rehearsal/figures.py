@@ -6,7 +6,7 @@ Bills are shares of what the large model alone would have cost on the same queri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -111,24 +111,28 @@ def fixed_beforehand(
 
 
 def compared(trusts: Mapping[str, Floats], recorded: Recorded, seed: int) -> dict[str, Any]:
-    """By router: the hindsight bill with its interval, and the paired difference to `learned` with its own."""
+    """By router: the hindsight `bill` with its interval, and the paired difference to `learned` with its own.
+
+    The same of `calls`, the share of requests that the large model answers, by the threshold that is best for them.
+    """
     count, random = len(recorded), np.random.default_rng(seed)
     draws = [random.integers(0, count, count) for _ in range(RESAMPLES)]
-    bills = {
-        name: np.array([hindsight(trust[rows], _part(recorded, rows)) for rows in draws])
-        for name, trust in trusts.items()
-    }
-    found: dict[str, Any] = {}
-    for name, trust in trusts.items():
-        low, high = np.quantile(bills[name], [0.025, 0.975])
-        found[name] = {"bill": hindsight(trust, recorded), "low": float(low), "high": float(high)}
-        if name != "learned":
-            less = bills["learned"] - bills[name]
-            found[name]["learned_less"] = {
-                "value": hindsight(trusts["learned"], recorded) - found[name]["bill"],
-                "low": float(np.quantile(less, 0.025)),
-                "high": float(np.quantile(less, 0.975)),
-            }
+    calls = replace(recorded, small_cost=np.zeros(count), large_cost=np.ones(count))
+    found: dict[str, Any] = {name: {} for name in trusts}
+    for what, of in (("bill", recorded), ("calls", calls)):
+        values = {name: hindsight(trust, of) for name, trust in trusts.items()}
+        drawn = {
+            name: np.array([hindsight(trust[rows], _part(of, rows)) for rows in draws])
+            for name, trust in trusts.items()
+        }
+        for name in trusts:
+            low, high = np.quantile(drawn[name], [0.025, 0.975])
+            told: dict[str, Any] = {"value": values[name], "low": float(low), "high": float(high)}
+            if name != "learned":
+                low, high = np.quantile(drawn["learned"] - drawn[name], [0.025, 0.975])
+                less = {"value": values["learned"] - values[name], "low": float(low), "high": float(high)}
+                told["learned_less"] = less
+            found[name][what] = told
     return found
 
 

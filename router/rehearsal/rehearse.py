@@ -48,8 +48,8 @@ from router.rehearsal.figures import (
 )
 from router.rehearsal.house import Audits, House, open_house, rehearsal_policy, roles_of, write_policy
 from router.rehearsal.recorded import Cast, Take
-from router.trial.tuning import rule_to_tune, tune
-from router.trial.tuning_logged import logged_rows
+from router.trial.tuning import LEAST_ROWS, rule_to_tune, tune
+from router.trial.tuning_logged import learned_until, logged_rows
 
 Say = Callable[[str], None]
 UPTAKE_SECONDS: Final = 30.0
@@ -273,7 +273,7 @@ class _Rehearsal:
         """The second half against other ways of routing it, by thresholds set on the first half and in hindsight.
 
         learned: the judge as it was when the second half began; ungated: the last candidate by then. Thresholds are set
-        on audits that they have learned from, as `policy tune --logs` does too, so they are somewhat bold.
+        as `policy tune --logs` does: on audits that a judge has not learned from, where there are enough of them.
         """
         recorded = recorded_of(second, self._prices)
         trusts = {
@@ -286,23 +286,18 @@ class _Rehearsal:
         if ungated is not None:
             trusts["ungated"] = self._trust(ungated, second)[0]
         judged = await self._audited(first)
-        audited = recorded_of(judged, self._prices)
         fixed: dict[str, dict[str, Any]] = {}
         if len(judged) >= LEAST_AUDITED:
-            taught = {
-                "learned": self._trust(learned, judged)[0],
-                "default": self._trust(self._shipped, judged)[0],
-                "length": -audited.length,
-            }
-            if ungated is not None:
-                taught["ungated"] = self._trust(ungated, judged)[0]
-            fixed = {
-                name: {
-                    sure: fixed_beforehand(trusts[name], recorded, taught[name], audited, confidence)
+            judges = {"learned": learned, "default": self._shipped, "length": None, "ungated": ungated}
+            for name in judges.keys() & trusts.keys():
+                classifier = judges[name]
+                rows = _unlearned(judged, classifier)
+                audited = recorded_of(rows, self._prices)
+                taught = -audited.length if classifier is None else self._trust(classifier, rows)[0]
+                fixed[name] = {
+                    sure: fixed_beforehand(trusts[name], recorded, taught, audited, confidence)
                     for sure, confidence in CONFIDENCES.items()
                 }
-                for name in taught
-            }
         return {
             "parts": [_fields(part) for part in parts],
             "second_half": {
@@ -320,15 +315,15 @@ class _Rehearsal:
             },
         }
 
-    async def _audited(self, takes: Sequence[Take]) -> list[Take]:
-        """Of some queries those that the gateway audited, with the judge's scores in the place of the recorded ones."""
+    async def _audited(self, takes: Sequence[Take]) -> list[tuple[float, Take]]:
+        """(when, query) of those that the gateway audited, with the judge's scores in place of the recorded ones."""
         wanted, found = {take.number for take in takes}, []
         for request_id, other in (await other_answers(self._store, Window(0.0, time.time() + 60))).items():
             take = self._asked[request_id]
             if take.number in wanted:
                 by_small = other.row.model == self._small
                 small, large = (other.score, other.own_score) if by_small else (other.own_score, other.score)
-                found.append(replace(take, small=small, large=large))
+                found.append((other.row.at_unix, replace(take, small=small, large=large)))
         return found
 
     async def _until(self, is_so: Callable[[], bool], what: str) -> None:
@@ -337,6 +332,13 @@ class _Rehearsal:
             if time.monotonic() > deadline:
                 raise SettingsError(f"the gateway did not take up {what} within {UPTAKE_SECONDS:.0f} s")
             await asyncio.sleep(0.1)
+
+
+def _unlearned(judged: Sequence[tuple[float, Take]], classifier: Classifier | None) -> list[Take]:
+    """Those that a judge has not learned from, if they are enough to set a threshold on; else all."""
+    known = 0.0 if classifier is None else learned_until(classifier)
+    fresh = [take for at_unix, take in judged if at_unix >= known]
+    return fresh if len(fresh) >= LEAST_ROWS else [take for _, take in judged]
 
 
 def _served(parts: Sequence[Part]) -> dict[str, float]:

@@ -92,7 +92,8 @@ def test_a_better_ranking_is_told_from_a_worse_one_by_its_interval() -> None:
     recorded = made([1.0] * 150 + [0.0] * 100, [1.0] * 250)
     chance = np.random.default_rng(0).random(250)
     found = compared({"learned": recorded.small + 0.1 * chance, "random": chance}, recorded, 0)
-    assert found["random"]["learned_less"]["high"] < 0 < found["random"]["bill"]
+    assert found["random"]["bill"]["learned_less"]["high"] < 0 < found["random"]["bill"]["value"]
+    assert found["random"]["calls"]["learned_less"]["high"] < 0
 
 
 @pytest.mark.timeout(120)
