@@ -30,6 +30,10 @@ ROUTERS: Final = {
     "random": "random",
     "oracle": "oracle (knows every score)",
 }
+WHATS: Final = {
+    "bill": "share of the **bill** at 95% of the quality",
+    "calls": "share of **calls** to the large model at 95% of the quality",
+}
 SCENES: Final = {
     "a tenth audited": "10% audits (500 pairs)",
     "all audited": "100% audits (5,000 pairs)",
@@ -88,7 +92,13 @@ def _rehearsals(scenes: Mapping[str, Raw]) -> str:
         0.24 dollars per million tokens, the judge's 0.15 and 0.60. The shipped judge was not trained on this file.
         `{_command("a tenth audited")}`."""
     )
-    parts = [intro]
+    how = _text(
+        """In the first two tables thresholds are those of hindsight, each router's best. Bills are shares of
+        always-large's; since long asks cost more, sending the long ones to it saves calls rather than money. Last
+        column: mean over seeds of the paired difference and of the ends of its 95% interval (500 resamples of the
+        rows), and in how many seeds that interval leaves out 0."""
+    )
+    parts = [intro, how]
     for scene, runs in told.items():
         parts += [f"### {SCENES[scene]}\n", _hindsight(runs), _beforehand(runs), _served(runs)]
     parts.append(_conclusion(told))
@@ -100,38 +110,28 @@ def _rehearsals(scenes: Mapping[str, Raw]) -> str:
 
 
 def _hindsight(runs: Sequence[Raw]) -> str:
-    """By router: mean over seeds, least and most, and the paired difference to length."""
+    """By router: mean over seeds, least and most, and how much less the loop's judge takes, on the same rows."""
+    return "\n".join(_of_hindsight(runs, what, head) for what, head in WHATS.items())
+
+
+def _of_hindsight(runs: Sequence[Raw], what: str, words: str) -> str:
     rows = []
     for name, label in ROUTERS.items():
-        found = [run["second_half"]["hindsight"][name] for run in runs if name in run["second_half"]["hindsight"]]
+        found = [run["second_half"]["hindsight"][name][what] for run in runs if name in run["second_half"]["hindsight"]]
         if not found:
             continue
-        bills = [one["bill"] for one in found]
+        values = [one["value"] for one in found]
         beside = [one["learned_less"] for one in found if "learned_less" in one]
-        below = sum(one["high"] < 0 for one in beside)
-        above = sum(one["low"] > 0 for one in beside)
         told = (
             f"{np.mean([one['value'] for one in beside]):+.3f} "
             f"[{np.mean([one['low'] for one in beside]):+.3f}, {np.mean([one['high'] for one in beside]):+.3f}]; "
-            f"below 0 in {below}, above in {above} of {len(beside)}"
+            f"below 0 in {sum(one['high'] < 0 for one in beside)}, above in {sum(one['low'] > 0 for one in beside)} "
+            f"of {len(beside)}"
             if beside
             else ""
         )
-        rows.append([label, f"{np.mean(bills):.3f}", f"{min(bills):.3f} to {max(bills):.3f}", told])
-    head = [
-        "second half",
-        "bill at 95% of the quality, threshold of hindsight",
-        "by seed",
-        "the loop's judge less this",
-    ]
-    return (
-        table(head, rows)
-        + "\n\n"
-        + _text(
-            """Bills are shares of always-large's. Last column: mean over seeds of the paired difference and of the ends
-            of its 95% interval (500 resamples of the rows), and in how many seeds that interval leaves out 0."""
-        )
-    )
+        rows.append([label, f"{np.mean(values):.3f}", f"{min(values):.3f} to {max(values):.3f}", told])
+    return table([words, "mean", "by seed", "the loop's judge less this"], rows) + "\n"
 
 
 def _beforehand(runs: Sequence[Raw]) -> str:
@@ -180,11 +180,19 @@ def _conclusion(told: Mapping[str, Sequence[Raw]]) -> str:
             name: [run["second_half"]["hindsight"][name] for run in runs if name in run["second_half"]["hindsight"]]
             for name in ("learned", "length", "default")
         }
-        bills = {name: float(np.mean([one["bill"] for one in all_])) for name, all_ in found.items()}
-        clear = {name: sum(one["learned_less"]["high"] < 0 for one in found[name]) for name in ("length", "default")}
+        bills, calls = (
+            {name: float(np.mean([one[what]["value"] for one in all_])) for name, all_ in found.items()}
+            for what in WHATS
+        )
+        beside = []
+        for name, label in (("length", "length"), ("default", "the judge as it ships")):
+            clear = sum(one["bill"]["learned_less"]["high"] < 0 for one in found[name])
+            beside.append(
+                f"{label} {bills[name]:.2f} ({calls[name]:.2f}; bill clearly more in {clear} of {len(runs)} seeds)"
+            )
         lines.append(
-            f"- {SCENES[scene]}: {bills['learned']:.2f} of the bill; length {bills['length']:.2f} (clearly more in "
-            f"{clear['length']} of {len(runs)} seeds); the judge as it ships {bills['default']:.2f} ({clear['default']})."
+            f"- {SCENES[scene]}: {bills['learned']:.2f} of the bill ({calls['learned']:.2f} of the calls); "
+            + "; ".join(beside)
         )
     return "**In short**, at 95% of the quality, thresholds of hindsight:\n\n" + "\n".join(lines) + "\n"
 
@@ -302,8 +310,8 @@ def _judge(raw: Raw) -> str:
         read; what stood first was preferred in {raw["prefers_first"]:.1%} of askings, the position bias; both orders
         agreed in {raw["orders_agree"]:.1%}; with people it agreed in {one["value"]:.1%} [{one["low"]:.1%},
         {one["high"]:.1%}] of the {raw["with_a_preference"]:,} pairs on which people had a preference by one order, and
-        in {both["value"]:.1%} [{both["low"]:.1%}, {both["high"]:.1%}] by both. With a real model the same command prints
-        its own."""
+        in {both["value"]:.1%} [{both["low"]:.1%}, {both["high"]:.1%}] by both. With a real model the same command
+        prints its own."""
     )
 
 

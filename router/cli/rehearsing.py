@@ -71,14 +71,16 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"SIMULATED: {found['small']} and {found['large']} answer as recorded, the judge reads recorded scores.",
         "bill, audits: shares of what the large model alone would cost; others: quality kept at the same bill",
-        "requests   kept   bill  audits  random  length  default  oracle  judge",
+        "ece: calibration error of the small model's predicted quality; labels: requests audited so far",
+        "requests   kept   bill  audits  large    ece  labels  random  length  default  oracle  small  judge",
     ]
     at = 0
     for part in found["parts"]:
         at += part["requests"]
         lines.append(
-            f"{at:8}  {part['kept']:.3f}  {part['bill']:.3f}   {part['audits']:.3f}   {part['random']:.3f}   "
-            f"{part['length']:.3f}    {part['default']:.3f}   {part['oracle']:.3f}  {part['judge']}"
+            f"{at:8}  {part['kept']:.3f}  {part['bill']:.3f}   {part['audits']:.3f}  {part['large']:.3f}  "
+            f"{part['ece']:.3f}  {part['labels']:6}   {part['random']:.3f}   {part['length']:.3f}    {part['default']:.3f}   "
+            f"{part['oracle']:.3f}  {part['always_small']:.3f}  {part['judge']}"
             + (" -> promoted" if part["promoted"] else "")
             + (f"  drift: {', '.join(part['drifted'])}" if part["drifted"] else "")
             + (f"  rolled back: {part['rolled_back']}" if part["rolled_back"] else "")
