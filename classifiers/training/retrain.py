@@ -17,8 +17,9 @@ from classifiers.artefact import Artefact
 from classifiers.contract import LoggedDecision
 from classifiers.features import names
 from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, sigmoid
-from classifiers.training.fit import Floats, Scaling, folds, logits, one_thread
+from classifiers.training.fit import Floats, folds, one_thread
 from classifiers.training.heads import generic_logits
+from classifiers.training.labelled import Labelled, slices
 from classifiers.training.labels import capped, combined
 
 MINIMUM_LABELS: Final = 20
@@ -43,31 +44,7 @@ SURE: Final = 2.0
 FOLDS: Final = 5
 MOST_STEPS, ENOUGH = 60, 1e-6
 """Where the search for a head ends: after so many steps, or with one that changes no weight by more."""
-SLICE: Final = 8192
-"""Rows that are worked on at once."""
 ROW: Final = {"small": 0, "large": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Logged requests with a label, oldest first. scores, weights: (n,).
-
-    features: (n, d + 1), the last column is the generic logit of the tier that answered; heads read both.
-    """
-
-    decisions: tuple[LoggedDecision, ...]
-    features: Floats
-    scores: Floats
-    weights: Floats
-
-    def part(self, chosen: Sequence[int]) -> Labelled:
-        indices = np.array(chosen, dtype=np.intp)
-        return Labelled(
-            tuple(self.decisions[index] for index in chosen),
-            self.features[indices],
-            self.scores[indices],
-            self.weights[indices],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +130,14 @@ class _Trial:
         groups = [row.request_id for row in labelled.decisions]
         self.tried = count >= MINIMUM_LABELS and len(set(groups)) >= FOLDS
         self.losses: dict[Step, Floats] = {
-            "kept": losses(sigmoid(logits(current, labelled.features)), labelled.scores),
+            "kept": losses(sigmoid(labelled.logits(current)), labelled.scores),
         }
         if self.tried:
             self.losses |= {step: np.zeros(count) for step in STEPS}
             for seen, unseen in folds(groups, FOLDS, seed):
-                lesson = labelled.part([int(index) for index in seen])
+                lesson = labelled.part(seen)
                 for step, head in _fitted(current, lesson, longer).items():
-                    shares = sigmoid(logits(head, labelled.features[unseen]))
+                    shares = sigmoid(labelled.logits(head, unseen))
                     self.losses[step][unseen] = losses(shares, labelled.scores[unseen])
         self.best: Step = min(self.losses, key=lambda step: float(self.losses[step] @ self.weights))
 
@@ -190,7 +167,7 @@ def _fitted(current: Floats, labelled: Labelled, longer: float) -> dict[Step, Fl
     first is better where the current head knows this traffic, the second where it does not, and the mean nearly as
     good as the better one in either place.
     """
-    slope, shift = fit_slope_and_shift(logits(current, labelled.features), labelled.scores, labelled.weights)
+    slope, shift = fit_slope_and_shift(labelled.logits(current), labelled.scores, labelled.weights)
     shifted = apply_to_head(current, slope, shift)
     level = np.zeros_like(current)
     rate = float(np.clip(np.average(labelled.scores, weights=labelled.weights), 0.01, 0.99))
@@ -209,18 +186,18 @@ class _Bending:
 
     def __init__(self, labelled: Labelled, longer: float):
         self._labelled = labelled
-        self._scaling = Scaling.of(labelled.features, labelled.weights)
-        count, size = labelled.features.shape
+        self._scaling = labelled.scaling()
+        count, size = len(labelled.rows), labelled.features.shape[1] + 1
         self._design = np.ones((count, size + 1), np.float32)
-        for rows in _slices(count):
-            self._design[rows, :-1] = self._scaling.apply(labelled.features[rows])
+        for rows in slices(count):
+            self._design[rows, :-1] = self._scaling.apply(labelled.block(rows))
         self._expected = np.zeros(size + 1)
         self._expected[LENGTH] = longer
         self._curvature: Floats | None = None
 
     def away_from(self, head: Floats) -> Floats:
         scores, weights = self._labelled.scores, self._labelled.weights
-        base = logits(head, self._labelled.features)
+        base = self._labelled.logits(head)
         ridge = np.full(len(self._expected), PULL)
         ridge[-1] = 1.0
         change, before = self._expected.copy(), np.inf
@@ -244,14 +221,10 @@ class _Bending:
     def _curved(self, weights: Floats) -> Floats:
         found = np.zeros((len(self._expected), len(self._expected)))
         roots = np.sqrt(weights).astype(np.float32)[:, None]
-        for rows in _slices(len(weights)):
+        for rows in slices(len(weights)):
             weighed = self._design[rows] * roots[rows]
             found += weighed.T @ weighed
         return found
-
-
-def _slices(count: int) -> list[slice]:
-    return [slice(start, start + SLICE) for start in range(0, count, SLICE)]
 
 
 def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
@@ -268,16 +241,18 @@ def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelle
             kept.append(row)
     labels = [combined(row.labels) or (0.0, 0.0) for row in kept]
     size = current.featurise.size
-    features = np.zeros((len(kept), size + 1))
+    features = np.zeros((len(kept), size), np.float32)
     for at, row in enumerate(kept):
-        features[at, :-1] = row.features
-    scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
+        features[at] = row.features
     np.nan_to_num(features, copy=False)
+    scores, weights = (np.array([label[part] for label in labels], dtype=np.float64) for part in (0, 1))
     tiers = dict(zip(current.models, current.tiers, strict=True))
-    columns = [ROW[tiers.get(row.model.model.lower()) or tier_of(row)] for row in kept]
-    generic = generic_logits(current.worlds.astype(np.float64), features[:, :-1])
-    features[:, -1] = generic[np.arange(len(kept)), columns]
-    labelled = Labelled(tuple(kept), features, scores, weights)
+    columns = np.array([ROW[tiers.get(row.model.model.lower()) or tier_of(row)] for row in kept], dtype=np.intp)
+    generic, worlds = np.zeros(len(kept)), current.worlds.astype(np.float64)
+    for rows in slices(len(kept)):
+        said = generic_logits(worlds, features[rows].astype(np.float64))
+        generic[rows] = said[np.arange(len(said)), columns[rows]]
+    labelled = Labelled(tuple(kept), features, np.arange(len(kept)), generic, scores, weights)
     return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
 
 
