@@ -22,7 +22,12 @@ MOST_CHARS: Final = 512
 """As OpenAI bounds the values of metadata."""
 
 REGEX_SECONDS: Final = 0.1
+MOST_UNROLLED: Final = 20_000
+"""Characters of a pattern with its counted repeats written out, at most: `regex` does so in memory while it compiles,
+and of `((a{100}){100}){100}` it would be a million."""
 _NUMBER: Final = re.compile(r"\s*([+-]?[\d.eE+-]{1,40}?)\s*(?:(?:±|\+/-|\+-)\s*([\d.eE+-]{1,40}))?\s*")
+_COUNT: Final = re.compile(r"\{(\d+)", re.ASCII)
+_VERBOSE: Final = re.compile(r"\(\?[a-zA-Z0-9-]*x")
 _LETTERS: Final = re.compile(r"[A-J](?:,[A-J])*")
 
 
@@ -44,8 +49,13 @@ def read_expected(body: Body) -> tuple[Body, Expected | None]:
         return body, None
     ours = {name: value for name, value in metadata.items() if name.startswith(PREFIX)}
     expected = _read(ours)
-    rest = {name: value for name, value in metadata.items() if name not in ours}
-    return parse_body(body.without("metadata", rest or None)), expected
+    if len(ours) == len(metadata):
+        return parse_body(body.without("metadata")), expected
+    start, end = body.spans["metadata"]
+    rest = parse_body(body.text[start:end].encode())
+    for name in ours:
+        rest = parse_body(rest.without(name))
+    return parse_body(body.splice({"metadata": rest.text})), expected
 
 
 def _read(ours: Mapping[str, Any]) -> Expected:
@@ -83,11 +93,22 @@ def _regex(name: str, value: str) -> dict[str, Any]:
         import regex
     except ImportError:
         raise _wrong(f"`{name}` needs the Python package `regex`, which is not installed here.") from None
+    if _VERBOSE.search(value):
+        raise _wrong(f"`{name}` may not be a verbose pattern, with the flag `x`.")
+    if _unrolled(value) > MOST_UNROLLED:
+        raise _wrong(f"`{name}` repeats too much: written out it would be too long.")
     try:
         regex.compile(value)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:
         raise _wrong(f"`{name}` is no regular expression: {error}.") from None
     return {"regex": value}
+
+
+def _unrolled(pattern: str) -> int:
+    """At least as long as the pattern is with its counts written out: as if the highest were within each other, as many
+    as there are groups, and once more. Verbose patterns can hide counts from it."""
+    counts = sorted((max(1, int(count)) for count in _COUNT.findall(pattern)), reverse=True)
+    return len(pattern) * math.prod(counts[: 1 + pattern.count("(")])
 
 
 def matches(pattern: str, text: str) -> bool | None:

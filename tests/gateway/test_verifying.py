@@ -92,6 +92,7 @@ async def test_an_answer_of_the_wrong_form_is_labelled_by_the_gateway_and_one_of
         ("It is Lyon.", {".contains": "Paris"}, 0.0),
         ("Call 555-1234", {".regex": r"\d{3}-\d{4}"}, 1.0),
         ("Call me", {".regex": r"\d{3}-\d{4}"}, 0.0),
+        ("0b0e0a3c-1d2e-4f5a-8b9c-0d1e2f3a4b5c", {".regex": r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$"}, 1.0),
         ("The answer is 3.1416.", {".number": "3.14159 +- 0.001"}, 1.0),
         ("The answer is 3.2.", {".number": "3.14159 ± 0.001"}, 0.0),
         ("No idea.", {".number": "42"}, 0.0),
@@ -132,6 +133,9 @@ async def test_nothing_of_what_is_expected_goes_upstream_and_the_rest_stays_as_i
     beside = {"signalbox.expect": "Paris", "team": "blue"}
     await asked(gateway, "and with more?", metadata=beside)
     assert orjson.loads(model.journal[-1].body)["metadata"] == {"team": "blue"}
+    beside_bytes = whole.replace(b'"Paris"}', b'"Paris", "n" :[1.10,1e2 , 1e999], "signalbox.expect.choice" : "B"}')
+    assert (await gateway.post("/v1/chat/completions", beside_bytes)).status_code == 200
+    assert b'"metadata": { "n" :[1.10,1e2 , 1e999]}, "messages"' in model.journal[-1].body
     await asked(gateway, "and without?", metadata={"team": "red"})
     assert orjson.loads(model.journal[-1].body)["metadata"] == {"team": "red"}
 
@@ -148,6 +152,10 @@ async def test_nothing_of_what_is_expected_goes_upstream_and_the_rest_stays_as_i
         {"signalbox.expect.number": "1 +- -1"},
         {"signalbox.expect.choice": "Z"},
         {"signalbox.expect.regex": "(open"},
+        {"signalbox.expect.regex": "(?:ab){9999999}"},
+        {"signalbox.expect.regex": "(" * 8 + "a" + "{100})" * 8},
+        {"signalbox.expect.regex": "(" * 40 + "a" + "{2,})" * 40},
+        {"signalbox.expect.regex": "(?ix)a{9 9 9}"},
     ],
 )
 async def test_an_expectation_that_makes_no_sense_is_refused_before_anything_is_spent(
