@@ -7,7 +7,6 @@ of `router.learning.feedback`.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -158,9 +157,7 @@ def _score(values: Mapping[str, Any]) -> float:
     score, thumb = values.get("score"), values.get("thumb")
     if (score is None) == (thumb is None):
         raise BadRequest("Give either `score` (0 to 1) or `thumb` (up or down).", param="score")
-    if score is not None and (
-        isinstance(score, bool) or not isinstance(score, int | float) or not (math.isfinite(score) and 0 <= score <= 1)
-    ):
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1):
         raise BadRequest("`score` must be a number from 0 to 1.", param="score")
     if thumb not in (None, "up", "down"):
         raise BadRequest("`thumb` must be `up` or `down`.", param="thumb")

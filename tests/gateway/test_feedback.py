@@ -140,6 +140,17 @@ async def test_a_batch_that_cannot_be_read_is_refused_whole(house: House, body: 
     assert param is None or answer.json()["error"]["param"] == param
 
 
+async def test_a_number_that_no_float_holds_is_refused_alone(house: House) -> None:
+    [request_id] = await asked(house.gateway)
+    lines = [
+        f'{{"request_id": "{request_id}", "score": {score}}}' for score in ("9" * 400, "1e999", "-" + "9" * 400, "1")
+    ]
+    document = await batch(house.gateway, "\n".join(lines).encode(), **NDJSON)
+    assert [param for _, _, param in codes(document)] == ["score", "score", "score", None]
+    alone = await house.gateway.post("/v1/feedback", lines[0].encode())
+    assert alone.status_code == 400 and await labels_of(house.gateway, request_id) == [("user", 1.0)]
+
+
 async def test_an_empty_batch_is_nothing_to_complain_of(house: House) -> None:
     assert codes(await batch(house.gateway, [])) == []
     assert codes(await batch(house.gateway, b"", **NDJSON)) == []
