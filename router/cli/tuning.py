@@ -53,7 +53,10 @@ def tune(
 
     if bool(data) == logs:
         refuse("give either --data FILE or --logs")
-    with errors_as_exit(StoreAway, code=OUT_OF_REACH), errors_as_exit(ConfigError, ClassifierError, BadRequest):
+    with (
+        errors_as_exit(ConfigError, ClassifierError, BadRequest),
+        errors_as_exit(StoreAway, code=OUT_OF_REACH),  # the inner one, for it is a ConfigError too
+    ):
         policy = load_policy(file, os.environ)
         on, tuned_rule = rule_to_tune(policy, route, rule)
         promise = promise_of(tuned_rule, keep_quality, max_cost, confidence)

@@ -199,6 +199,12 @@ def test_a_ledger_with_too_few_audits_says_so(tmp_path: Path) -> None:
     assert older.exit_code == 2 and "only 0 rows" in older.stderr
 
 
+def test_a_ledger_out_of_reach_ends_with_3(tmp_path: Path) -> None:
+    away = {"SIGNALBOX_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
+    result = run(policy_file(tmp_path, CHOOSE), "--logs", env=away)
+    assert result.exit_code == 3 and "out of reach" in result.stderr
+
+
 def test_a_vote_cannot_be_tuned_on_a_ledger(tmp_path: Path) -> None:
     result = run(policy_file(tmp_path, AGREE), "--logs", "--keep-quality", 0.9, env=audited(tmp_path, 0))
     assert result.exit_code == 2
