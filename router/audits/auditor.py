@@ -23,7 +23,7 @@ from router.ask import user_text
 from router.audits.weighing import Scores, body_for, joined, review_body_for, score_in, scores_in
 from router.body import Body, parse_body
 from router.domain import Ask, Decision, ModelSpec, Outcome, Purpose, Verdict
-from router.errors import SignalboxError
+from router.errors import SignalboxError, StoreAway
 from router.inner_rows import attempt_row, inner_row
 from router.ledger.contract import NewLabel
 from router.plans.contract import Work
@@ -89,6 +89,7 @@ class Auditor:
         self._reach, self._record, self._labels = reach, record, labels
         self._draw, self._clock = draw, clock
         self._waiting: deque[Job] = deque()
+        self._unwritten: deque[tuple[str, list[NewLabel]]] = deque()
         self.running = 0
         """Audits under way."""
         self._spent: dict[str, tuple[int, float]] = {}
@@ -99,8 +100,8 @@ class Auditor:
 
     @property
     def waiting(self) -> int:
-        """Audits not yet begun."""
-        return len(self._waiting)
+        """Audits not yet begun, and those whose labels are not yet written."""
+        return len(self._waiting) + len(self._unwritten)
 
     def sample(
         self, target: Route | ModelSpec, policy: Policy, ask: Ask, verdict: Verdict, body: Body
@@ -162,11 +163,25 @@ class Auditor:
         self._waiting.append(Job(sample, row, text))
 
     async def poll(self) -> None:
-        """Works off what waits, a few at a time."""
+        """Works off what waits, a few at a time. Raises StoreAway where their labels cannot be written: these wait on,
+        for they are paid for, and nobody is asked before they are written."""
+        await self._write()
         while self._waiting:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(AT_A_TIME, len(self._waiting))):
                     group.create_task(self._audit(self._waiting.popleft()))
+            await self._write()
+
+    async def _keep(self, tenant: str, given: list[NewLabel]) -> None:
+        try:
+            await self._labels.add_labels(tenant, given)
+        except StoreAway:
+            self._unwritten.append((tenant, given))
+
+    async def _write(self) -> None:
+        while self._unwritten:
+            await self._labels.add_labels(*self._unwritten[0])
+            self._unwritten.popleft()
 
     async def _audit(self, job: Job) -> None:
         sample = job.sample
@@ -205,7 +220,7 @@ class Auditor:
             return
         self.counts["reviewed"] += 1
         label = NewLabel(row.request_id, KEY, "judge", score, REVIEWED, f"judged by {sample.judge.name}, alone")
-        await self._labels.add_labels(row.tenant, [label])
+        await self._keep(row.tenant, [label])
 
     async def _answer_and_weigh(self, job: Job, other: ModelSpec, rows: list[Outcome]) -> None:
         sample, row = job.sample, job.row
@@ -231,7 +246,7 @@ class Auditor:
         comment = f"judged by {sample.judge.name}; {orders}"
         scores = ((row.request_id, weighed.first), (f"{row.request_id}.audit", weighed.second))
         pair = [NewLabel(name, KEY, "judge", score, weight, comment) for name, score in scores]
-        await self._labels.add_labels(row.tenant, pair)
+        await self._keep(row.tenant, pair)
 
     async def _judge(self, asked: Mapping[str, Any], name: str, job: Job, rows: list[Outcome]) -> Drafted:
         judge = job.sample.judge

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,24 @@ async def test_an_other_model_that_fails_leaves_its_attempt_in_the_ledger_and_th
             ("attempt", "large", 502),
         ]
         assert not on.judge.journal
+
+
+async def test_labels_that_were_paid_for_outlast_a_database_that_takes_none(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        gateway = on.gateway.gateway
+        with closing(sqlite3.connect(gateway.settings.store_url.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await on.gateway.chat("hi")
+            deadline = time.monotonic() + 30
+            while not (gateway.auditor.counts["labelled"] and gateway.auditor.waiting):
+                assert time.monotonic() < deadline and not gateway.auditor.counts["failed"], gateway.auditor.counts
+                await asyncio.sleep(0.05)
+            await on.gateway.chat("hi", seed=1)
+            await asyncio.sleep(1.5)
+            assert len(on.judge.journal) == 2, "nobody is asked while labels wait"
+            other.rollback()
+        assert len(await on.labels(4)) == 4
+        assert gateway.auditor.counts["labelled"] == 2 and not gateway.auditor.counts["failed"]
 
 
 async def test_what_overflows_is_counted(tmp_path: Path) -> None:
