@@ -79,8 +79,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         at += part["requests"]
         lines.append(
             f"{at:8}  {part['kept']:.3f}  {part['bill']:.3f}   {part['audits']:.3f}  {part['large']:.3f}  "
-            f"{part['ece']:.3f}  {part['labels']:6}   {part['random']:.3f}   {part['length']:.3f}    {part['default']:.3f}   "
-            f"{part['oracle']:.3f}  {part['always_small']:.3f}  {part['judge']}"
+            f"{part['ece']:.3f}  {part['labels']:6}   {part['random']:.3f}   {part['length']:.3f}    "
+            f"{part['default']:.3f}   {part['oracle']:.3f}  {part['always_small']:.3f}  {part['judge']}"
             + (" -> promoted" if part["promoted"] else "")
             + (f"  drift: {', '.join(part['drifted'])}" if part["drifted"] else "")
             + (f"  rolled back: {part['rolled_back']}" if part["rolled_back"] else "")
