@@ -193,6 +193,9 @@ HOSTILE_SCHEMAS: dict[str, tuple[Any, Any]] = {
         {},
     ),
     "more objects than are looked at": ({"items": PLACE}, [{"city": "Ulm"}] * 20_000),
+    "many choices for many": ({"items": {"enum": [str(n) for n in range(30_000)]}}, ["29999"] * 3_000),
+    "many names for many": ({"items": {"required": ["city"] * 200_000}}, [{"city": "Ulm"}] * 3_000),
+    "many parts for many": ({"items": {"properties": {str(n): {} for n in range(100_000)}}}, [{}] * 3_000),
     "no schema": ({"type": "objekt", "required": 5, "properties": [1]}, {}),
 }
 
