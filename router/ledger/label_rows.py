@@ -20,7 +20,8 @@ def label_rows(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(those given now, which replace whatever is there; those given earlier, which leave a later one alone).
 
-    Of several for one place the latest is left, of those given at one time the last.
+    Of several for one place the latest is left, of those given at one time the last. In the order of their places, so
+    that two batches at once wait for each other and never both.
     """
     latest: dict[_Place, tuple[float, NewLabel]] = {}
     for label in given:
@@ -29,7 +30,7 @@ def label_rows(
             latest[place] = (at, label)
     always: list[dict[str, Any]] = []
     unless_later: list[dict[str, Any]] = []
-    for at, label in latest.values():
+    for _place, (at, label) in sorted(latest.items(), key=lambda one: one[0]):
         (always if label.at_unix is None else unless_later).append(
             {
                 "request_id": label.request_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from router.ledger import reports
@@ -46,6 +47,14 @@ async def test_a_label_given_earlier_leaves_a_later_one_alone(store: SqlStore) -
     late = [NewLabel(row.request_id, "late", "user", score, at_unix=now - age) for score, age in ((1.0, 1), (0.0, 2))]
     await store.add_labels("acme", late)
     assert (await scores(store, row.request_id))["late", "user"] == 1.0
+
+
+async def test_batches_that_name_the_same_answers_in_another_order_never_stand_in_each_others_way(
+    store: SqlStore,
+) -> None:
+    given = [NewLabel(f"req_{number:032x}", "web", "user", 1.0) for number in range(2_000)]
+    for _ in range(5):
+        await asyncio.gather(*(store.add_labels("acme", given[::step]) for step in (1, -1, 1, -1)))
 
 
 async def test_a_tenant_knows_its_own_requests_however_many_are_asked_for(store: SqlStore) -> None:
