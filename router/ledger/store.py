@@ -209,7 +209,7 @@ class SqlStore:
         at, gone = table.c.at_unix, 0
         while True:
             async with self.transaction() as connection:
-                oldest = sa.select(at).where(at < before_unix).order_by(at).offset(DELETE_AT_ONCE).limit(1)
+                oldest = sa.select(at).where(at < before_unix, *those).order_by(at).offset(DELETE_AT_ONCE).limit(1)
                 up_to = (await connection.execute(oldest)).scalar()
                 piece = at < before_unix if up_to is None else at <= up_to
                 gone += (await connection.execute(sa.delete(table).where(piece, *those))).rowcount

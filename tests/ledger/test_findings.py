@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from router.ledger.drift_report import drift_document
 from router.ledger.findings import Findings
 from router.ledger.registry import Registry
-from router.ledger.store import SqlStore
+from router.ledger.store import DELETE_AT_ONCE, SqlStore
 from router.ledger.tables import findings
 from tests.ledger.test_upgrade import to_revision
 
@@ -40,6 +41,18 @@ async def test_old_findings_go_with_the_rest_and_references_stay(store: SqlStore
     await store.prune(time.time() - 60)
     assert [found.document for found in await kept.latest("drift", 9)] == [{"new": True}]
     assert await kept.reference("a") is not None
+
+
+async def test_more_old_references_than_are_deleted_at_once_do_not_hold_up_the_forgetting(store: SqlStore) -> None:
+    document = {"origin": "training", "n": 900}
+    old = {"at_unix": 1000.0, "kind": "reference", "alarm": False, "document": document}
+    many = [{**old, "subject": str(number)} for number in range(DELETE_AT_ONCE + 2)]
+    async with store.transaction() as connection:
+        await connection.execute(sa.insert(findings), [*many, {**old, "kind": "drift", "subject": "a"}])
+    async with asyncio.timeout(30):
+        await store.prune(time.time())
+    [left] = await store.rows(sa.select(sa.func.count().label("n")).select_from(findings))
+    assert left["n"] == len(many)
 
 
 async def test_the_document_of_drift_tells_reference_last_look_and_history(store: SqlStore) -> None:
