@@ -6,6 +6,7 @@ over the audited ones alone, and said to be.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from classifiers.training.measures import Figure, bootstrap
 from router.ledger.contract import Store
 from router.ledger.filters import Filters
 from router.ledger.intervals import Estimate, share_of
-from router.ledger.twofold import Twofold, twofold
+from router.ledger.twofold import Twofold, TwofoldPage, twofold
 from router.ledger.window import Window
 
 WORSE = 0.2
@@ -73,6 +74,10 @@ async def misroute_report(
 ) -> MisrouteReport:
     """Both kinds over the audited requests of a span."""
     page = await twofold(store, window, filters)
+    return await asyncio.to_thread(_report, window, page, worse, alike)
+
+
+def _report(window: Window, page: TwofoldPage, worse: float, alike: float) -> MisrouteReport:
     small = [pair for pair in page.pairs if not pair.served_large]
     large = [pair for pair in page.pairs if pair.served_large]
     bad = [Misroute(pair, pair.lost, None) for pair in small if pair.lost >= worse]
