@@ -11,13 +11,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import Final
 
+from classifiers.contract import Label
 from classifiers.training.labels import capped, combined
 from classifiers.training.live import Basis, Scored, beside, held
-from router.audits.auditor import KEY as AUDIT_KEY
 from router.errors import NotFound
 from router.learning.turns import Serving, Turn, told_beside, told_held
 from router.ledger.contract import Store
 from router.ledger.findings import Findings
+from router.ledger.joined import AUDIT_KEY, AUDIT_SOURCE
 from router.ledger.judged import JudgedRequest, judged_requests_of
 from router.ledger.registry import Promotion, Registry, Standing
 
@@ -115,7 +116,7 @@ class LookingAfter:
         rows = []
         for row, logged in zip(judged, capped([row.logged for row in judged]), strict=True):
             score = combined(logged.labels)
-            audited = combined([label for label in logged.labels if label.key == AUDIT_KEY])
+            audited = combined([label for label in logged.labels if _of_audit(label)])
             if score is None:
                 continue
             rows.append(
@@ -129,6 +130,11 @@ class LookingAfter:
                 )
             )
         return rows
+
+
+def _of_audit(label: Label) -> bool:
+    """A key may bear the same name, but no caller can give a label of that source."""
+    return label.key == AUDIT_KEY and label.source == AUDIT_SOURCE
 
 
 def _began(history: Sequence[Promotion], canary: str) -> float:

@@ -16,6 +16,7 @@ from router.errors import StoreAway, StoreBusy
 from router.learning.drifting import FIRST, SPANS, keep_reference, kept_reference, sampled
 from router.learning.rounds import ALONE, once
 from router.learning.watching import Watch
+from router.ledger.contract import NewLabel
 from router.ledger.drift_report import drift_document
 from router.ledger.findings import Findings
 from router.ledger.registry import Registry
@@ -152,6 +153,17 @@ async def test_a_promoted_judge_that_falls_below_what_the_gate_expected_is_rolle
     fell = await watch_of(store).turn()
     assert fell.did == "rolled back" and fell.reason is not None and "0.800 or more was expected" in fell.reason
     assert await registry.current() is None
+
+
+async def test_labels_of_a_key_that_is_called_audit_are_no_audits(store: SqlStore, tmp_path: Path) -> None:
+    sha256, name = await a_canary(store, tmp_path, expected={"low": 0.8, "high": 0.9})
+    await Registry(store).promote(sha256, "ann")
+    since = (await Registry(store).history())[0].at_unix
+    await ask(store, EVERYDAY, 400, since=since, until=since + 1, judge=name)
+    names = [f"req_{name}_0_{number:05}" for number in range(400)]
+    await store.add_labels("acme", [NewLabel(one, "audit", "user", 0.0) for one in names])
+    turn = await watch_of(store).turn()
+    assert turn.did is None and turn.promotion is not None and turn.promotion["told"]["n"] == 0
 
 
 async def test_without_a_gates_interval_the_one_beside_the_canary_is_what_is_expected(
