@@ -70,7 +70,7 @@ def retrain(
     else:
         for line in _told(done):
             typer.echo(line)
-    if not done.passed:
+    if not done.passed or (promote and not done.promoted):
         raise typer.Exit(FOUND)
 
 
@@ -108,6 +108,8 @@ def _told(done: Retraining) -> Iterator[str]:
         yield done.reason
     if done.sha256:
         yield f"candidate {done.classifier}, artefact {done.sha256}"
+    if done.passed and not done.promoted:
+        yield done.reason
     yield "promoted: running gateways take it up within seconds" if done.promoted else "not promoted"
 
 

@@ -19,6 +19,7 @@ from classifiers.training.forward import Fit, chain, save_candidate
 from classifiers.training.gate import Verdict, judge
 from classifiers.training.retrain import RetrainReport, retrain_from_logs
 from classifiers.training.steadiness import latency, steadiness
+from router.errors import NotFound
 from router.learning.dataset import Counts, labels_by_day, read_dataset
 from router.learning.drifting import keep_reference
 from router.learning.in_force import estimate_in_force
@@ -77,11 +78,12 @@ async def retrain(
 ) -> Retraining:
     """Fits judges on what is older, judges them on what is newer, and keeps the last one if anything was learned.
 
-    promote: make it current if the gate lets it through. tier: of the judge whose requests are learned from; no encoder
-    is needed for it. policy: the one in force; without it nothing is estimated of what a promotion would do. fit: in
-    the place of `retrain_from_logs`. Raises StoreAway, StoreBusy while another retraining runs on the same ledger, and
-    ArtefactError where the current artefact cannot be read. One that is killed leaves nothing behind: the candidate and
-    its report come into the registry in one transaction, at the end.
+    promote: make it current if the gate lets it through and nobody has promoted or rolled back meanwhile. tier: of the
+    judge whose requests are learned from; no encoder is needed for it. policy: the one in force; without it nothing is
+    estimated of what a promotion would do. fit: in the place of `retrain_from_logs`. Raises StoreAway, StoreBusy
+    while another retraining runs on the same ledger, and ArtefactError where the current artefact cannot be read.
+    One that is killed leaves nothing behind: the candidate and its report come into the registry in one
+    transaction, at the end.
     """
     async with store.alone("retraining"):
         return await _retrain(store, window, promote, by, tier, seed, policy, fit, say)
@@ -100,7 +102,8 @@ async def _retrain(
 ) -> Retraining:
     registry = Registry(store)
     with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
-        current, parent = await _artefact(registry, await registry.current(), tier, Path(scratch) / "current")
+        standing = await registry.standing()
+        current, parent = await _artefact(registry, standing.current, tier, Path(scratch) / "current")
         say(f"current judge: {tier}@{current.digest}")
         data, counts = await read_dataset(store, window, current, None if policy is None else policy.scanner)
         say(f"{counts.labelled} labelled answers, {len(data.logged)} to go by; {counts.pairs} pairs")
@@ -152,9 +155,15 @@ async def _retrain(
         sha256 = await registry.save(packed, done.document(), metrics=metrics, parent=parent)
         learned_from = Window(window.since_unix, min(links.begins[-1], window.until_unix))
         await keep_reference(store, learned_from, links.candidate, sha256)
-    if promote and verdict.passed:
-        await registry.promote(sha256, by)
-    return replace(done, sha256=sha256, promoted=promote and verdict.passed)
+    done = replace(done, sha256=sha256)
+    if not promote or not verdict.passed:
+        return done
+    try:
+        await registry.promote(sha256, by, only_if=standing.entry or 0)
+    except NotFound:
+        why = "not promoted, for somebody has promoted or rolled back since it was compared"
+        return replace(done, reason=f"{done.reason}; {why}")
+    return replace(done, promoted=True)
 
 
 def _root(current: Artefact, tier: str) -> Artefact:

@@ -143,8 +143,8 @@ class Registry:
 
         share: above 0 and below 1; it then judges so many of the conversations beside the current one, which stays, and
         takes the place of another canary. by, reason: who or what promoted, and why, for the history. only_if: the
-        newest entry that was looked at. Raises NotFound, also where another entry is the newest by now, and BadRequest
-        for a share that is none or of what is current anyway.
+        newest entry that was looked at, 0 for none. Raises NotFound, also where another is the newest by now, and
+        BadRequest for a share that is none or of what is current anyway.
         """
         if share is not None and not 0.0 < share < 1.0:
             raise BadRequest(f"A share must be above 0 and below 1; it is {share:g}.", param="share")
@@ -203,7 +203,7 @@ class Registry:
 
 
 def _still(newest: int | None, only_if: int | None) -> None:
-    if only_if is not None and newest != only_if:
+    if only_if is not None and (newest or 0) != only_if:
         raise NotFound("Nothing is changed: somebody has promoted or rolled back meanwhile.")
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from classifiers.artefact import DEFAULT_FOLDER, load_default, pack, unpack
-from classifiers.contract import AskText, ModelCard
+from classifiers.artefact import DEFAULT_FOLDER, Artefact, load_default, pack, unpack
+from classifiers.contract import AskText, LoggedDecision, ModelCard
 from classifiers.learned import LearnedClassifier
 from classifiers.tiers import load_tier
 from classifiers.training.dataset import seed_rows
+from classifiers.training.retrain import RetrainReport, retrain_from_logs
 from router.domain import Outcome, Usage
 from router.errors import NotFound, StoreBusy
 from router.learning.retrain import Retraining, retrain
@@ -142,6 +144,26 @@ async def test_a_second_retraining_starts_from_the_promoted_judge_and_rolls_back
     assert await registry.rollback("tests") is None
     with pytest.raises(NotFound):
         await registry.rollback("tests")
+
+
+async def test_a_candidate_is_not_promoted_over_a_judge_that_it_was_not_compared_with(tmp_path: Path) -> None:
+    async def promote_another() -> None:
+        async with opened(tmp_path / "ledger.sqlite3") as other:
+            registry = Registry(other)
+            await registry.promote(await registry.save(pack(DEFAULT_FOLDER), {}), "ann")
+
+    def fit(rows: Sequence[LoggedDecision]) -> tuple[Artefact, RetrainReport]:
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(asyncio.run, promote_another()).result()
+        return retrain_from_logs(rows, CURRENT)
+
+    async with opened(tmp_path / "ledger.sqlite3") as store:
+        await logged(store, 300, much_worse)
+        done = await retrain(store, read_window("1d"), promote=True, by="tests", fit=fit)
+        assert (done.passed, done.promoted) == (True, False) and "somebody has promoted" in done.reason
+        [entry] = await Registry(store).history()
+        assert entry.by == "ann" and entry.sha256 != done.sha256
+        assert done.sha256 in {kept.sha256 for kept in await Registry(store).list()}
 
 
 async def test_of_two_retrainings_at_once_one_is_refused_and_the_other_promotes(
