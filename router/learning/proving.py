@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 60.0
 WINDOW_DAYS: Final = 30
 MOST_PAIRS: Final = 5_000
-"""Audited requests that are looked at, the newest: a bound on memory and time."""
+"""Audited requests of a route that are looked at, the newest: a bound on memory and time."""
 
 _DAY: Final = 86_400.0
 
@@ -169,14 +169,15 @@ async def proofs_of(
         begin = (now_unix - WINDOW_DAYS * _DAY) // _DAY * _DAY
         seen = {key: max(begin, since) for key, since in seen.items()}
     since = min(seen.values(), default=now_unix)
-    routes = sorted({route.name for route, *_ in rules})
-    pairs = await scored_pairs(store, Window(since, max(since, now_unix)), routes=routes, most=MOST_PAIRS)
     would = Counterfactual(policy, judging.name, judging.classifier)
     found: dict[tuple[str, str], Proof] = {}
-    for route, rule, max_risk, key in rules:
-        start = seen.get(key, now_unix)
-        losses = would.losses(route.name, rule.name, [pair for pair in pairs if pair.row.at_unix >= start])
-        found[route.name, rule.name] = _proof(losses.baseline, losses.taken, max_risk, start, losses.left_out)
+    for name in dict.fromkeys(route.name for route, *_ in rules):
+        pairs = await scored_pairs(store, Window(since, max(since, now_unix)), routes=[name], most=MOST_PAIRS)
+        for route, rule, max_risk, key in rules:
+            if route.name == name:
+                start = seen.get(key, now_unix)
+                losses = would.losses(name, rule.name, [pair for pair in pairs if pair.row.at_unix >= start])
+                found[name, rule.name] = _proof(losses.baseline, losses.taken, max_risk, start, losses.left_out)
     return found
 
 

@@ -17,10 +17,10 @@ from classifiers.training.risk import lost
 from router.domain import Outcome, RuleTrace
 from router.errors import StoreError
 from router.judge import Judge
-from router.learning.proving import EVERY_SECONDS, WINDOW_DAYS, Judging, Proving, proofs_of
+from router.learning.proving import EVERY_SECONDS, MOST_PAIRS, WINDOW_DAYS, Judging, Proving, proofs_of
 from router.ledger.store import SqlStore
 from router.policy.compiled import Policy, Proof
-from router.policy.proofs import STANDS_SECONDS, Proofs, known_by
+from router.policy.proofs import STANDS_SECONDS, Proofs, known_by, to_prove
 from tests.ledger.outcomes import an_outcome
 from tests.policy.making import policy_of
 
@@ -144,6 +144,20 @@ async def test_pairs_of_more_than_thirty_days_ago_do_not_count(ledger: Ledger) -
     await ledger.pair(now - (WINDOW_DAYS + 1.1) * DAY, 0.9, 0.9)
     await ledger.pair(now - (WINDOW_DAYS - 1) * DAY, 0.9, 0.9)
     assert (await ledger.proof(since_unix=None)).pairs == 1
+
+
+async def test_a_route_with_many_audits_does_not_crowd_out_another(ledger: Ledger) -> None:
+    rules = RULE.format(when="", among="small, large")
+    busy = f"  busy:\n    {ROUTE}\n    rules:{rules}"
+    policy, now = policy_of(rules + busy, route=ROUTE), time.time()
+    assert [route.name for route, *_ in to_prove(policy)] == ["auto", "busy"]
+    await ledger.pair(now - 100, 0.9, 0.9, policy=policy)
+    audits = [
+        an_outcome(request_id=f"{n}.audit", parent_id=str(n), purpose="audit", route="busy", at_unix=now - 1)
+        for n in range(MOST_PAIRS + 1)
+    ]
+    await ledger.store.write(audits)
+    assert (await ledger.proof(policy)).pairs == 1
 
 
 async def test_what_another_judge_judged_is_judged_anew_by_its_features_or_left_out(ledger: Ledger) -> None:
