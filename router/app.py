@@ -197,6 +197,7 @@ def assemble(settings: Settings) -> Gateway:
             *([judge.aside.start] if judge.aside is not None else []),
             prepare_selectors,
         ],
+        leave=[hints.poll, verifier.finish, auditor.write],
         watch=[
             poll_files,
             retention.poll,

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -46,6 +46,8 @@ from router.upstream.retriever import Retrievers
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
+"""How long labels may take that are written at the end; without them learning has a few less."""
 
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ class Gateway:
     """Everything that lives as long as the process.
 
     prepare: made ready before the first request (litellm, where the policy names it). watch: run beside the
-    requests until the end.
+    requests until the end. leave: called once at the end, to write the labels that still wait.
     """
 
     settings: Settings
@@ -82,6 +84,7 @@ class Gateway:
     retrievers: Retrievers
     prepare: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     watch: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    leave: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     phase: Phase = "starting"
     started_unix: float = field(default_factory=time.time)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -111,6 +114,10 @@ class Gateway:
         if self.judge.aside is not None:
             await self.judge.aside.aclose()
         await self.recorder.drain(self.settings.grace_seconds)
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                for leave in self.leave:
+                    await leave()
         await self.telemetry.export.stop()
         await self.telemetry.share()
         await self.conversations.memory.aclose()

@@ -165,12 +165,12 @@ class Auditor:
     async def poll(self) -> None:
         """Works off what waits, a few at a time. Raises StoreAway where their labels cannot be written: these wait on,
         for they are paid for, and nobody is asked before they are written."""
-        await self._write()
+        await self.write()
         while self._waiting:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(AT_A_TIME, len(self._waiting))):
                     group.create_task(self._audit(self._waiting.popleft()))
-            await self._write()
+            await self.write()
 
     async def _keep(self, tenant: str, given: list[NewLabel]) -> None:
         try:
@@ -178,7 +178,8 @@ class Auditor:
         except StoreAway:
             self._unwritten.append((tenant, given))
 
-    async def _write(self) -> None:
+    async def write(self) -> None:
+        """Writes labels that the store did not take before. Raises what the store raises; they wait on then."""
         while self._unwritten:
             await self._labels.add_labels(*self._unwritten[0])
             self._unwritten.popleft()

@@ -116,6 +116,11 @@ class Verifier:
             await self._labels.add_labels(tenant, of_tenant)
             self._unwritten = [one for one in self._unwritten if one[0] != tenant]
 
+    async def finish(self) -> None:
+        """Checks and writes all that waits. Raises what the store raises."""
+        while self.waiting:
+            await self.poll()
+
     def _take(self, jobs: Sequence[_Job], found: Sequence[tuple[str, list[NewLabel]]]) -> None:
         for job, (result, labels) in zip(jobs, found, strict=True):
             if len(self._unwritten) + len(labels) > MOST_UNWRITTEN:

@@ -10,8 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from router.access.keys import Key, digest, write_keys_file
+from router.ledger.store import SqlStore
+from router.ledger.tables import labels
 from router.upstream.standin import Reply, StandIn, ToolCall
 from tests.running import POLICY, Running, chat_body, running
 
@@ -183,6 +186,18 @@ async def test_nothing_of_answer_or_expectation_is_kept(gateway: Running, model:
     story = (await gateway.get(f"/api/requests/{request_id}"))["labels"]
     assert "zanzibar" not in str(story) and "yokohama" not in str(story)
     assert {label["comment"] for label in story} == {"the answer is not JSON", "not as expected: exact"}
+
+
+async def test_labels_of_the_last_answers_are_written_before_the_gateway_stops(tmp_path: Path, model: StandIn) -> None:
+    async with model.serve() as url:
+        async with running(tmp_path, POLICY.format(small=url, large=url)) as gateway:
+            for number in range(3):
+                await asked(gateway, f"{ASK} {number}", metadata={"signalbox.expect": "Paris"})
+            url_of_store = gateway.gateway.settings.store_url
+    store = SqlStore(url_of_store)
+    [found] = await store.rows(sa.select(sa.func.count().label("n")).select_from(labels))
+    await store.aclose()
+    assert found["n"] == 3
 
 
 async def test_a_key_without_the_tag_expects_as_a_user_and_a_later_thumb_wins(tmp_path: Path, model: StandIn) -> None:
