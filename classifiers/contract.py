@@ -98,7 +98,8 @@ class Embedder(Protocol):
 class Label:
     """One quality score in 0..1 for one outcome, with where it came from, how much it counts, and when.
 
-    key: the name of the API key that gave it; empty where nobody's.
+    key: the name of the API key that gave it; empty where nobody's. of: tenant and key of the request that it was given
+    for, where that was joined with another's repeat of the ask.
     """
 
     request_id: str
@@ -107,6 +108,7 @@ class Label:
     weight: float
     at_unix: float
     key: str = ""
+    of: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def capped(logged: Sequence[LoggedDecision]) -> list[LoggedDecision]:
         for label in row.labels:
             weight = COUNTS[label.source] * max(0.0, label.weight)
             of_model[model] += weight
-            of_tenant[row.tenant] += weight
+            of_tenant[_asker(row, label)[0]] += weight
             if (cause := _cause(row, label)) is not None:
                 caused[cause] += weight
     scale = _scales(caused, of_model, of_tenant)
@@ -69,13 +69,17 @@ _Cause = tuple[str, str, str]
 
 def _cause(row: LoggedDecision, label: Label) -> _Cause | None:
     """The key that could have had this label given at will; None for judges, programs that verify, and nobody's."""
+    tenant, key = _asker(row, label)
     if label.source == "user":
         key = label.key
-    elif label.source == "implicit" or label.key == FORM_KEY:
-        key = row.key
-    else:
+    elif label.source != "implicit" and label.key != FORM_KEY:
         return None
-    return (row.tenant, key, row.model.model.lower()) if key else None
+    return (tenant, key, row.model.model.lower()) if key else None
+
+
+def _asker(row: LoggedDecision, label: Label) -> tuple[str, str]:
+    """Tenant and key of the request that a label was given for."""
+    return label.of or (row.tenant, row.key)
 
 
 def _scales(

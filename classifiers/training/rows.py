@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.contract import LoggedDecision, ModelCard
+from classifiers.contract import Label, LoggedDecision, ModelCard
 from classifiers.training.fit import Floats
 
 
@@ -136,7 +136,7 @@ def as_arrays(pairs: Sequence[Pair]) -> Pairs:
         own, other = pair.own.model.model.lower(), pair.other.model.model.lower()
         own_dear[at] = (mean[own], own) > (mean[other], other)
         high, low = (pair.own, pair.other) if own_dear[at] else (pair.other, pair.own)
-        features[at] = pair.features
+        features[at] = np.nan_to_num(pair.features)
         dear[at], cheap[at] = place[high.model.model.lower()], place[low.model.model.lower()]
         gained[at] = high.score - low.score
         if priced:
@@ -153,4 +153,12 @@ def _joined(rows: Sequence[LoggedDecision], at_unix: float) -> LoggedDecision:
     first = min(rows, key=lambda row: (row.at_unix, row.request_id))
     if len(rows) == 1:
         return first if first.at_unix == at_unix else replace(first, at_unix=at_unix)
-    return replace(first, at_unix=at_unix, labels=tuple(label for row in rows for label in row.labels))
+    return replace(first, at_unix=at_unix, labels=tuple(label for row in rows for label in _kept(row, first)))
+
+
+def _kept(row: LoggedDecision, first: LoggedDecision) -> tuple[Label, ...]:
+    """A row's labels, that still say whose request they were given for when it becomes another's."""
+    asker = (row.tenant, row.key)
+    if asker == (first.tenant, first.key):
+        return row.labels
+    return tuple(replace(label, of=asker) for label in row.labels)

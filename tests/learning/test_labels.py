@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from classifiers.contract import FORM_KEY, Label, LoggedDecision, ModelCard
 from classifiers.training.labels import COUNTS, MOST_OF_A_KEY, MOST_OF_A_TENANT, WITNESSES, capped, combined
+from classifiers.training.rows import join_repeats
 
 
 def label(score: float, source: str = "user", weight: float = 1.0, key: str = "k") -> Label:
@@ -60,6 +63,19 @@ def test_a_lone_key_counts_in_full() -> None:
     assert capped(alone) == alone
     hardly_watched = [*alone, *(row(100 + n, label(1.0, "judge", key="audit")) for n in range(10))]
     assert capped(hardly_watched) == hardly_watched
+
+
+@pytest.mark.parametrize("source", ["user", "implicit"])
+def test_repeating_what_others_asked_hides_no_key_behind_them(source: str) -> None:
+    def asked(number: int, ask: int, one: Label, tenant: str, by: str) -> LoggedDecision:
+        return replace(row(number, one, tenant=tenant, by=by), features=np.full(3, ask, np.float32))
+
+    honest = [asked(n, n, label(1.0, "judge", key="audit"), f"t{n % 20}", f"k{n % 20}") for n in range(100)]
+    lies = [asked(1000 + n, n % 100, label(0.0, source, key="angry"), "angry", "angry") for n in range(9000)]
+    data = join_repeats([*honest, *lies])
+    assert len(data.logged) == 100
+    held = sum(COUNTS[one.source] * one.weight for row in capped(data.logged) for one in row.labels if not one.score)
+    assert held == pytest.approx(MOST_OF_A_KEY * 100 * COUNTS["judge"])
 
 
 def test_many_keys_that_agree_are_heard() -> None:
