@@ -21,6 +21,7 @@ from classifiers.training.fit import Floats, folds, one_thread
 from classifiers.training.heads import generic_logits
 from classifiers.training.labelled import Labelled, slices
 from classifiers.training.labels import capped, combined
+from classifiers.training.rows import key_of
 
 MINIMUM_LABELS: Final = 20
 """Of a head; with fewer it stays as it is."""
@@ -117,6 +118,12 @@ def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> 
     return artefact, replace(report, heads=tuple(changes))
 
 
+def _asks(rows: Sequence[LoggedDecision]) -> list[str]:
+    """By row the ask that it answers, for two models may have answered one; named by the first of its answers."""
+    first: dict[bytes, str] = {}
+    return [first.setdefault(key_of(row.features), row.request_id) for row in rows if row.features is not None]
+
+
 class _Trial:
     """One head, and what each step would make of it. losses: by step, log losses of held-out labels, (n,).
 
@@ -127,7 +134,7 @@ class _Trial:
         self.name, self._current, self._labelled, self._longer = name, current, labelled, longer
         self.count = count = len(labelled.scores)
         self.weights = labelled.weights
-        groups = [row.request_id for row in labelled.decisions]
+        groups = _asks(labelled.decisions)
         self.tried = count >= MINIMUM_LABELS and len(set(groups)) >= FOLDS
         self.losses: dict[Step, Floats] = {
             "kept": losses(sigmoid(labelled.logits(current)), labelled.scores),

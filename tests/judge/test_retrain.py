@@ -81,6 +81,16 @@ def test_few_labels_move_nothing() -> None:
     assert not report.changed
 
 
+def test_what_two_models_said_to_one_ask_is_never_on_both_sides_of_a_fold() -> None:
+    """A coin decides of each ask, and two small models share its fall: other asks say nothing of it but the share."""
+    random = np.random.default_rng(3)
+    chosen, good = random.permutation(len(VECTORS))[:200], random.random(200) < 0.5
+    other = logged(chosen, good, ModelCard("house", "acme/mini-8b", "small"))
+    both = [*logged(chosen, good), *(replace(row, request_id=f"x{row.request_id}") for row in other)]
+    of_tier = retrain_from_logs(both, CURRENT)[1].heads[0]
+    assert of_tier.step == "shifted" and of_tier.loss_after is not None and of_tier.loss_after > 0.68
+
+
 def test_no_labels_at_all_give_the_current_artefact() -> None:
     candidate, report = retrain_from_logs([], CURRENT)
     assert candidate.digest == CURRENT.digest
