@@ -119,6 +119,14 @@ def test_the_dear_model_of_a_pair_is_the_one_that_costs_more_whoever_answered() 
     assert pairs.extra.tolist() == pytest.approx([0.009, 0.009]) and pairs.priced
 
 
+def test_a_feature_that_is_no_number_spoils_no_other_pair() -> None:
+    pairs = [pair(number, float(number), 0.0, 1.0) for number in range(3)]
+    vector = VECTORS[1].copy()
+    vector[7] = np.nan
+    found = as_arrays([pairs[0], replace(pairs[1], features=vector), pairs[2]])
+    assert np.isfinite(found.gains(qualities(CURRENT, found.features, found.cards))).all()
+
+
 def test_pairs_without_prices_count_requests_instead() -> None:
     bare = [
         replace(one, own=replace(one.own, cost_usd=None)) for one in (pair(1, 1.0, 0.0, 1.0), pair(2, 2.0, 1.0, 1.0))
