@@ -225,15 +225,18 @@ def _shift(scene: Raw) -> str:
             f"""`--shift professional_law`: 1,500 requests of all other domains, then 1,500 of law, which is harder; 10%
             audits, a turn every 500, so that is how finely it is seen; {len(runs)} seeds. `signalbox watch` raised an
             alarm {within} ({", ".join(sorted(parts_of))}), and in {false_alarms} of {len(runs)} streams before it.
-            Quality kept in the first 500 requests of law: {np.mean(kept_then):.3f} of the large model's
-            ({min(kept_then):.3f} to {max(kept_then):.3f}); in the last 500: {np.mean(kept_last):.3f}
-            ({min(kept_last):.3f} to {max(kept_last):.3f}). The bill was {np.mean(bill_before):.2f} of always-large's just
-            before and {np.mean(bill_last):.2f} at the end; audits and judging took {np.mean(audits):.3f} of it. So there was no
+            Quality kept in the first 500 requests of law: {_spread(kept_then)} of the large model's; in the last 500:
+            {_spread(kept_last)}. The bill was {np.mean(bill_before):.2f} of always-large's just before and
+            {np.mean(bill_last):.2f} at the end; audits and judging took {np.mean(audits):.3f} of it. So there was no
             quality to recover: with 150 audits behind it the threshold stays on the safe side, and nearly everything
             goes to the large model, before the change and after it."""
         )
         + "\n![Quality, cost, calibration and drift of one stream that changes half way](images/rehearsal-shift.png)\n"
     )
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def _off_policy(raw: Raw) -> str:
