@@ -13,7 +13,7 @@ import typer
 
 from classifiers.errors import ClassifierError
 from router.cli.output import FOUND, JSON_OPTION, OUT_OF_REACH, errors_as_exit, note, print_json, progress, refuse
-from router.errors import BadRequest, ConfigError, NotFound, StoreAway
+from router.errors import BadRequest, ConfigError, NotFound, StoreAway, StoreBusy
 from router.ledger.registry import Registry, Standing
 from router.ledger.store import SqlStore
 from router.ledger.window import read_window, timestamp
@@ -187,7 +187,7 @@ def _with_store(work: Callable[[SqlStore], Awaitable[T]]) -> T:
     with (
         errors_as_exit(BadRequest, ConfigError, ClassifierError),
         errors_as_exit(NotFound, code=FOUND),
-        errors_as_exit(StoreAway, code=OUT_OF_REACH),  # the innermost, for it is a ConfigError too
+        errors_as_exit(StoreAway, StoreBusy, code=OUT_OF_REACH),  # the innermost, for they are ConfigErrors too
     ):
         return asyncio.run(run())
     raise AssertionError("errors_as_exit never swallows")

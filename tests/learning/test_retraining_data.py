@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -191,9 +192,18 @@ def test_the_command_prints_every_check_and_writes_the_page(tmp_path: Path) -> N
     assert broken.exit_code == 2
 
 
-def fill(folder: Path, count: int) -> None:
-    import asyncio
+async def test_while_another_retraining_runs_the_command_ends_with_3_and_says_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'signalbox.sqlite3'}"
+    env = {"SIGNALBOX_DATABASE_URL": url, "SIGNALBOX_DATA_DIR": str(tmp_path)}
+    store = SqlStore(url)
+    await store.open()
+    async with store.alone("retraining"):
+        shown = await asyncio.to_thread(CliRunner().invoke, app, ["retrain"], env=env)
+    await store.aclose()
+    assert shown.exit_code == 3 and "another retraining is running" in shown.stderr
 
+
+def fill(folder: Path, count: int) -> None:
     async def write() -> None:
         store = SqlStore(f"sqlite:///{folder / 'signalbox.sqlite3'}")
         await store.open()
