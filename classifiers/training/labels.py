@@ -46,6 +46,14 @@ def combined(labels: Sequence[Label]) -> tuple[float, float] | None:
 
 def capped(logged: Sequence[LoggedDecision]) -> list[LoggedDecision]:
     """The same requests, with nothing that one key or tenant causes weighing more than rules 4 and 5 allow."""
+    return held_apart(logged)[0]
+
+
+def held_apart(logged: Sequence[LoggedDecision]) -> tuple[list[LoggedDecision], list[LoggedDecision]]:
+    """(`capped`, the same requests without any label of a key or tenant that was held down there).
+
+    By the second it is decided whether to learn at all, so that nobody who is held down tips the balance either.
+    """
     caused: dict[_Cause, float] = defaultdict(float)
     of_model: dict[str, float] = defaultdict(float)
     of_tenant: dict[str, float] = defaultdict(float)
@@ -59,8 +67,8 @@ def capped(logged: Sequence[LoggedDecision]) -> list[LoggedDecision]:
                 caused[cause] += weight
     scale = _scales(caused, of_model, of_tenant)
     if not scale:
-        return list(logged)
-    return [_scaled(row, scale) for row in logged]
+        return list(logged), list(logged)
+    return [_scaled(row, scale) for row in logged], [_scaled(row, dict.fromkeys(scale, 0.0)) for row in logged]
 
 
 _Cause = tuple[str, str, str]

@@ -7,7 +7,7 @@ base rate, and more of them bend the head. Privately asked requests have no feat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -20,7 +20,7 @@ from classifiers.training.calibrate import apply_to_head, fit_slope_and_shift, s
 from classifiers.training.fit import Floats, folds, one_thread
 from classifiers.training.heads import generic_logits
 from classifiers.training.labelled import Labelled, slices
-from classifiers.training.labels import capped, combined
+from classifiers.training.labels import combined, held_apart
 from classifiers.training.rows import key_of
 
 MINIMUM_LABELS: Final = 20
@@ -88,25 +88,24 @@ def retrain_from_logs(
 
 
 def _retrain(logged: Sequence[LoggedDecision], current: Artefact, seed: int) -> tuple[Artefact, RetrainReport]:
-    labelled, report = usable(logged, current)
+    labelled, witnessed, report = usable(logged, current)
     heads = current.heads.astype(np.float64)
-    of_tiers = [[at for at, row in enumerate(labelled.decisions) if tier_of(row) == tier] for tier in ROW]
-    trials = [
-        _Trial(f"tier {tier}", heads[row], labelled.part(found), seed, LONGER[tier])
-        for (tier, row), found in zip(ROW.items(), of_tiers, strict=True)
-    ]
+    trials = []
+    for tier, row in ROW.items():
+        whole, seen = (_of(tier_of, tier, one) for one in (labelled, witnessed))
+        trials.append(_Trial(f"tier {tier}", heads[row], whole, seen, seed, LONGER[tier]))
     # Together, for what routes is the difference of the two: where one alone is mended, all of them are misjudged.
     changes = _decided(trials)
     for row, trial, change in zip(ROW.values(), trials, changes, strict=True):
         heads[row] = trial.fitted(change.step)
     own = {model: heads[2 + number] for number, model in enumerate(current.models)}
     tiers = dict(zip(current.models, current.tiers, strict=True))
-    for model in sorted({decision.model.model.lower() for decision in labelled.decisions}):
-        of_model = [index for index, row in enumerate(labelled.decisions) if row.model.model.lower() == model]
-        tier = tiers.get(model) or tier_of(labelled.decisions[of_model[0]])
-        if model not in own and len(of_model) == len(of_tiers[ROW[tier]]):
+    for model in sorted(set(map(_model_of, labelled.decisions))):
+        whole, seen = (_of(_model_of, model, one) for one in (labelled, witnessed))
+        tier = tiers.get(model) or tier_of(whole.decisions[0])
+        if model not in own and len(whole.decisions) == trials[ROW[tier]].count:
             continue  # the tier has learned all that there is to learn of its only model
-        trial = _Trial(f"model {model}", own.get(model, heads[ROW[tier]]), labelled.part(of_model), seed, 0.0)
+        trial = _Trial(f"model {model}", own.get(model, heads[ROW[tier]]), whole, seen, seed, 0.0)
         [change] = _decided([trial])
         if change.step != "kept":
             own[model], tiers[model] = trial.fitted(change.step), tier
@@ -127,12 +126,13 @@ def _asks(rows: Sequence[LoggedDecision]) -> list[str]:
 class _Trial:
     """One head, and what each step would make of it. losses: by step, log losses of held-out labels, (n,).
 
-    best: the step with the least of them. Too few labels: `kept` alone is tried.
+    whole: what it is fitted on; labelled: what is gone by in choosing the step, `whole` without those who are held down
+    (see `labels.held_apart`). best: the step with the least loss. Too few labels: `kept` alone is tried.
     """
 
-    def __init__(self, name: str, current: Floats, labelled: Labelled, seed: int, longer: float):
-        self.name, self._current, self._labelled, self._longer = name, current, labelled, longer
-        self.count = count = len(labelled.scores)
+    def __init__(self, name: str, current: Floats, whole: Labelled, labelled: Labelled, seed: int, longer: float):
+        self.name, self._current, self._whole, self._longer = name, current, whole, longer
+        self.count, count = len(whole.scores), len(labelled.scores)
         self.weights = labelled.weights
         groups = _asks(labelled.decisions)
         self.tried = count >= MINIMUM_LABELS and len(set(groups)) >= FOLDS
@@ -149,7 +149,7 @@ class _Trial:
         self.best: Step = min(self.losses, key=lambda step: float(self.losses[step] @ self.weights))
 
     def fitted(self, step: Step) -> Floats:
-        return self._current if step == "kept" else _fitted(self._current, self._labelled, self._longer)[step]
+        return self._current if step == "kept" else _fitted(self._current, self._whole, self._longer)[step]
 
     def change(self, step: Step) -> HeadChange:
         if not self.tried:
@@ -234,10 +234,18 @@ class _Bending:
         return found
 
 
-def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, RetrainReport]:
+def _of(what: Callable[[LoggedDecision], str], name: str, labelled: Labelled) -> Labelled:
+    """The rows of one tier, or of one model."""
+    return labelled.part([at for at, row in enumerate(labelled.decisions) if what(row) == name])
+
+
+def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelled, Labelled, RetrainReport]:
+    """(what can be learned from, the same without whoever is held down, what was left out and why)."""
     without_label = without_features = foreign = 0
     kept: list[LoggedDecision] = []
-    for row in capped(sorted(logged, key=lambda row: (row.at_unix, row.request_id))):
+    seen: list[tuple[float, float] | None] = []
+    ordered = sorted(logged, key=lambda row: (row.at_unix, row.request_id))
+    for row, witness in zip(*held_apart(ordered), strict=True):
         if combined(row.labels) is None:
             without_label += 1
         elif row.features is None:
@@ -246,6 +254,7 @@ def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelle
             foreign += 1
         else:
             kept.append(row)
+            seen.append(combined(witness.labels))
     labels = [combined(row.labels) or (0.0, 0.0) for row in kept]
     size = current.featurise.size
     features = np.zeros((len(kept), size), np.float32)
@@ -260,7 +269,14 @@ def usable(logged: Sequence[LoggedDecision], current: Artefact) -> tuple[Labelle
         said = generic_logits(worlds, features[rows].astype(np.float64))
         generic[rows] = said[np.arange(len(said)), columns[rows]]
     labelled = Labelled(tuple(kept), features, np.arange(len(kept)), generic, scores, weights)
-    return labelled, RetrainReport(len(kept), without_features, without_label, foreign, ())
+    places = [at for at, label in enumerate(seen) if label is not None]
+    scores, weights = (np.array([label[part] for label in seen if label is not None]) for part in (0, 1))
+    witnessed = replace(labelled.part(places), scores=scores.astype(np.float64), weights=weights.astype(np.float64))
+    return labelled, witnessed, RetrainReport(len(kept), without_features, without_label, foreign, ())
+
+
+def _model_of(row: LoggedDecision) -> str:
+    return row.model.model.lower()
 
 
 def tier_of(row: LoggedDecision) -> str:
