@@ -107,6 +107,8 @@ def _rehearsals(scenes: Mapping[str, Raw]) -> str:
         "![Quality kept and cost of one rehearsal over time, beside other ways of routing]"
         "(images/rehearsal-a-tenth-audited.png)\n"
     )
+    if "all audited" in told:
+        parts.append("![The same where all requests are audited](images/rehearsal-all-audited.png)\n")
     return "\n".join(parts)
 
 

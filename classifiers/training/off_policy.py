@@ -187,7 +187,7 @@ def _interval(middle: float, influence: Floats, wide: float) -> tuple[float, flo
     n = len(influence)
     squares = influence * influence
     spread = float(np.sqrt(squares.mean()))
-    if spread == 0.0:
+    if spread**3 == 0.0:  # none, or too small for a float's cube
         return middle, middle
     skew = float((squares * influence).mean()) / spread**3 / n**0.5
     if abs(skew) < 1e-6:
