@@ -55,7 +55,7 @@ def rehearse(
     if as_json:
         print_json(found)
         return
-    for line in _lines(found):
+    for line in lines(found):
         typer.echo(line)
 
 
@@ -67,8 +67,9 @@ def _price(text: str) -> tuple[float, float]:
     return paid_in, paid_out
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    lines = [
+def lines(found: dict[str, Any]) -> list[str]:
+    """What the command prints of what `rehearse` found."""
+    printed = [
         f"SIMULATED: {found['small']} and {found['large']} answer as recorded, the judge reads recorded scores.",
         "bill, audits: shares of what the large model alone would cost; others: quality kept at the same bill",
         "ece: calibration error of the small model's predicted quality; labels: requests audited so far",
@@ -77,7 +78,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     at = 0
     for part in found["parts"]:
         at += part["requests"]
-        lines.append(
+        printed.append(
             f"{at:8}  {part['kept']:.3f}  {part['bill']:.3f}   {part['audits']:.3f}  {part['large']:.3f}  "
             f"{part['ece']:.3f}  {part['labels']:6}   {part['random']:.3f}   {part['length']:.3f}    "
             f"{part['default']:.3f}   {part['oracle']:.3f}  {part['always_small']:.3f}  {part['judge']}"
@@ -86,21 +87,23 @@ def _lines(found: dict[str, Any]) -> list[str]:
             + (f"  rolled back: {part['rolled_back']}" if part["rolled_back"] else "")
         )
     for what, words in (("bill", "the bill"), ("calls", "the share of calls to the large model")):
-        lines.append(f"second half: {words} at which 95% of the large model's quality is kept, threshold in hindsight")
+        printed.append(
+            f"second half: {words} at which 95% of the large model's quality is kept, threshold in hindsight"
+        )
         for name, of in found["second_half"]["hindsight"].items():
             one, beside = of[what], ""
             if less := one.get("learned_less"):
                 beside = f"; learned less this: {less['value']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}]"
-            lines.append(f"  {name:8} {one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]{beside}")
+            printed.append(f"  {name:8} {one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]{beside}")
     for name, fixed in found["second_half"]["fixed_beforehand"].items():
         for sure, one in fixed.items():
             told = "none could be set" if one is None else f"kept {one['kept']:.3f} for {one['bill']:.3f} of the bill"
             margin = "with a margin (95% sure)" if sure == "sure" else "without a margin"
-            lines.append(f"  {name:8} threshold fixed beforehand on the first half's audits, {margin}: {told}")
+            printed.append(f"  {name:8} threshold fixed beforehand on the first half's audits, {margin}: {told}")
     for half in ("first_half", "second_half"):
         served = found[half]["served"]
-        lines.append(
+        printed.append(
             f"{half.replace('_', ' ')} as served: kept {served['kept']:.3f} for {served['bill']:.3f} of the bill "
             f"and {served['audits']:.3f} for audits and judging"
         )
-    return lines
+    return printed

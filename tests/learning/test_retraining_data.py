@@ -28,7 +28,7 @@ from router.learning.page import page
 from router.learning.retrain import retrain
 from router.ledger.registry import Registry
 from router.ledger.store import SqlStore
-from router.ledger.window import read_window
+from router.ledger.window import Window
 from router.policy.load import load_policy
 from tests.trial.outcomes import policy_file
 
@@ -37,7 +37,8 @@ ASKS = [row.ask for row in seed_rows()[::5] if not row.ask.earlier]
 VECTORS = CURRENT.featurise.many(ASKS)
 JUDGE = LearnedClassifier(CURRENT)
 HARD = np.array([JUDGE.assess_features(vector, ()).complexity for vector in VECTORS])
-DAY = read_window("7d")
+DAY = Window(time.time() - 7 * 86_400, time.time() + 86_400)
+"""Until tomorrow: it is made long before the tests of a whole suite run."""
 
 
 @pytest.fixture

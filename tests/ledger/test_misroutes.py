@@ -22,7 +22,7 @@ from router.policy.load import parse_policy
 from .outcomes import an_outcome
 from .twice import an_audit, keep
 
-HOUR = Window(time.time() - 3600, time.time() + 3600)
+HOUR = Window(time.time() - 3600, time.time() + 86_400)
 
 POLICY = """
 version: 1
